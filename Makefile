@@ -1,0 +1,47 @@
+# Every target sets up what it needs; the first one on a fresh machine takes a minute or two.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help install demo test check bench clean
+
+help:
+	@echo "make demo      restore, back up, verify, drop, restore and compare a genuine backup (FILE=path for one of yours)"
+	@echo "make test      every test"
+	@echo "make check     linters: ruff, mypy, import layers"
+	@echo "make bench     ratios against cp, pbixray, restic and borg, written to docs/benchmarks.md"
+	@echo "make install   just the command, at $(BIN)/tabvault"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+demo: install
+	@$(BIN)/python scripts/demo.py $(if $(FILE),"$(FILE)")
+
+# The peers that only Debian packages (age, and for the benchmarks restic and borg) come with apt where that is possible;
+# elsewhere the tests that need them say so and skip.
+test: $(VENV)/.dev
+	@scripts/system-packages age
+	@$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev
+	@scripts/system-packages restic borgbackup
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Where people and programs meet the jobs: the command line and the Python interface."""

@@ -1,0 +1,1 @@
+"""What an administrator asks for: import, backup, restore, verify, inspect, export, drop."""

@@ -1,0 +1,1 @@
+"""What a tabular database consists of, read from its metadata; no data values here."""

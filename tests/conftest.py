@@ -1,0 +1,71 @@
+"""What every test may ask for: the genuine samples, and a way to say that a part is missing on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SAMPLES = Path(os.environ.get("TABVAULT_SAMPLES", REPOSITORY.parent / "shared" / "samples"))
+
+CONTAINER_SAMPLES = (
+    "Hugoberry__ABF.bin",
+    "Hugoberry__Adventure_Works_Internet_Sales.pbix",
+    "Hugoberry__DataModel.abf",
+    "Hugoberry__DataModel_uncompressed.abf",
+    "Hugoberry__abc.pbix",
+    "Hugoberry__directquery-parameters.pbix",
+    "Hugoberry__empty-schema-calc-only.pbix",
+    "Hugoberry__old-Customer-Profitability-Sample-PBIX.pbix",
+    "Hugoberry__old-schema17-DataTable.pbix",
+    "Hugoberry__ols-sample-report.pbix",
+    "Hugoberry__rls-sample-report.pbix",
+    "microsoft__2018SU04_Blog_Demo_-_April.pbix",
+    "microsoft__2018SU08_Blog_Demo_-_August.pbix",
+    "microsoft__2019SU06_Blog_Demo_-_June.pbix",
+    "microsoft__Artificial_Intelligence_Sample.pbix",
+    "microsoft__Corporate_Spend.pbix",
+    "microsoft__Regional_Sales_Sample.pbix",
+    "rkapp22__Dashboard.SemanticModel_.pbi_cache.abf",
+    "sql-bi__Contoso.pbix",
+)
+"""Every sample whose model has its metadata in ``metadata.sqlitedb``."""
+
+XML_SAMPLES = (
+    "Hugoberry__Supplier_Quality_Analysis_Sample-no-PV.xlsx",
+    "Hugoberry__null_data_id.xlsx",
+    "microsoft__IT_Spend_Analysis_Sample-no-PV.xlsx",
+)
+"""Power Pivot workbooks: the container is the same, the metadata are XML."""
+
+
+def missing(reason: str) -> None:
+    """Skip on a user's machine, fail in CI: a part that CI does not run is a part nobody runs."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have it: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def sample_path(name: str) -> Path:
+    path = SAMPLES / name
+    if not path.exists():
+        missing(f"sample {name} is not at {SAMPLES} (set TABVAULT_SAMPLES)")
+    return path
+
+
+def program(name: str) -> str:
+    """The full path of a program of the operating system."""
+    path = shutil.which(name)
+    if path is None:
+        missing(f"program {name} is not installed")
+        raise AssertionError
+    return path
+
+
+@pytest.fixture(params=CONTAINER_SAMPLES)
+def sample(request: pytest.FixtureRequest) -> Path:
+    """Each genuine file with a sqlite model in turn."""
+    return sample_path(request.param)
