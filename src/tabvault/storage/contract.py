@@ -1,0 +1,226 @@
+"""
+What backup storage promises.
+
+An :class:`ObjectStore` is **one container** of named, immutable runs of bytes. It knows nothing of backups or
+models. The verbs are few, and each fits a folder on a disk as well as Azure block blobs:
+
+========================  =======================================  ===============================================
+verb                      folder                                   block blob
+========================  =======================================  ===============================================
+``create`` … ``finish``   temporary file, fsync, link or rename    Put Block …, one Put Block List
+``replace=False``         ``link`` refuses an existing name        ``If-None-Match: *`` on Put Block List
+``head_byte_count``       the first bytes of the file come last    the first block of the list is staged last
+``etag``                  inode, time and length of the file       the blob's ETag
+``open`` … ``read_at``    one file descriptor, ``pread``           ranged GET with ``If-Match: <etag>``
+========================  =======================================  ===============================================
+
+Promises that hold for every verb:
+
+1. An object is visible whole, or not at all. What an unfinished upload wrote is never listed, found or read.
+2. When ``finish`` or ``remove`` has returned, its effect survives a crash.
+3. A call that raises :class:`~tabvault.errors.StorageError` has had no effect or its whole effect. For
+   ``ObjectExistsError``, ``ObjectNotFoundError`` and ``InvalidNameError`` it is: no effect. For all others (the
+   answer of a disk or of a network may be what was lost) ``info`` tells.
+4. Every failure of the storage is a ``StorageError``; an ``OSError`` or an exception of a client library never gets
+   out.
+5. Names are checked by :func:`tabvault.storage.names.check_object_name` and spelled as it returns them. A store may
+   besides refuse with ``InvalidNameError`` a name that runs through another object (``x`` and ``x/y``).
+6. A store may be used from several threads; one upload belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from types import TracebackType
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """
+    A published object.
+
+    Attributes:
+        name: its name in the container, folders separated by ``/``.
+        byte_count: its length in bytes.
+        last_modified: when its content was written, in UTC.
+        etag: opaque; two different contents of one name have different tags.
+    """
+
+    name: str
+    byte_count: int
+    last_modified: datetime
+    etag: str
+
+
+class StoredObject(Protocol):
+    """
+    A published object, open for reading: a :class:`~tabvault.formats.byte_source.ByteSource` and a context manager.
+
+    It reads the object that was opened, also after that one was replaced or removed. A store that cannot keep it
+    readable raises; no store ever answers with bytes of the replacement.
+    """
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The object as it was when it was opened."""
+        ...
+
+    @property
+    def byte_count(self) -> int:
+        """Length of the object, in bytes."""
+        ...
+
+    def read_at(self, offset: int, byte_count: int) -> bytes | memoryview:
+        """
+        Exactly *byte_count* bytes from *offset*; callable from several threads at once.
+
+        Raises:
+            TruncatedError: the range is not wholly inside the object.
+            StorageError: the store failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the object; closing twice is allowed, reading afterwards is not."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class Upload(Protocol):
+    """
+    An object on its way: written from front to back, its head last, then published in one step.
+
+    It ends with ``finish`` (published, or raised) or with ``abort``. As a context manager it aborts when it is left
+    without ``finish``.
+    """
+
+    def write(self, data: bytes | memoryview) -> None:
+        """
+        Append *data* behind the head and behind what was written before.
+
+        Raises:
+            DiskFullError: no room.
+            StorageError: the store failed; the upload can only be aborted now.
+        """
+        ...
+
+    def finish(self, head: bytes = b"") -> ObjectInfo:
+        """
+        Fill in the head and publish the object under its name.
+
+        When it returns, the object is visible, whole and durable. When it raises, nothing of the upload is left
+        but, where promise 3 leaves that open, the published object.
+
+        Args:
+            head: the first bytes of the object: ``head_byte_count`` of them, or fewer if nothing was written behind.
+
+        Returns:
+            What ``info`` says of the object from now on.
+
+        Raises:
+            ObjectExistsError: the upload was not to replace, and an object of that name exists at this moment. Of
+                several such uploads of one name exactly one gets through.
+            DiskFullError: no room.
+            StorageError: the store failed.
+        """
+        ...
+
+    def abort(self) -> None:
+        """
+        Leave nothing behind. Allowed at any time and any number of times; after ``finish`` it does nothing.
+
+        It raises nothing: what it cannot remove now, the store removes when it is opened next.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class ObjectStore(Protocol):
+    """One container; see the promises at the top of this module."""
+
+    def create(self, name: str, *, replace: bool, head_byte_count: int = 0) -> Upload:
+        """
+        Begin an object.
+
+        Args:
+            name: the object's name.
+            replace: whether ``finish`` takes the place of an object of that name. The old one stays until the new one
+                is whole.
+            head_byte_count: how many bytes at the front of the object are not known before the end; ``write`` begins
+                behind them and ``finish`` fills them in.
+
+        Raises:
+            InvalidNameError: *name* cannot denote an object here.
+            ObjectExistsError: the upload is not to replace and an object of that name exists already. This is only the
+                early answer; ``finish`` decides.
+            StorageError: the store failed.
+        """
+        ...
+
+    def open(self, name: str) -> StoredObject:
+        """
+        Open an object for reading.
+
+        Raises:
+            InvalidNameError: *name* cannot denote an object here.
+            ObjectNotFoundError: there is none of that name.
+            StorageError: the store failed.
+        """
+        ...
+
+    def info(self, name: str) -> ObjectInfo:
+        """
+        What the store says of an object.
+
+        Raises:
+            InvalidNameError: *name* cannot denote an object here.
+            ObjectNotFoundError: there is none of that name.
+            StorageError: the store failed.
+        """
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """
+        The published objects whose names begin with *prefix*, ordered by name (by code point).
+
+        Objects that come or go meanwhile are in the list or not; all others are.
+
+        Raises:
+            StorageError: the store failed, at the call or while iterating.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """
+        Remove an object, durably.
+
+        Raises:
+            InvalidNameError: *name* cannot denote an object here.
+            ObjectNotFoundError: there is none of that name.
+            StorageError: the store failed.
+        """
+        ...
+
+    def free_byte_count(self) -> int | None:
+        """
+        How many bytes can still be written, or ``None`` where the store has no such limit or does not tell.
+
+        Raises:
+            StorageError: the store failed.
+        """
+        ...

@@ -1,0 +1,173 @@
+"""
+Where a server keeps its backups: the backup storage settings of a data folder.
+
+They are the file ``settings.json`` at the root of the data folder, UTF-8 JSON of one object::
+
+    {"backup_storage": {"enabled": true, "account": "/srv/backups", "container": "backups"}}
+
+``account`` and ``container`` may be ``null``. No other key is known: one that we do not know is more likely a
+typing error than harmless. A data folder without the file has backup storage of its own, the container ``backups``
+in its ``storage`` folder.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from tabvault.errors import FormatError, InvalidNameError, ObjectNotFoundError, StorageNotConfiguredError
+from tabvault.storage.durable import write_file_durably
+from tabvault.storage.file_source import FileSource
+from tabvault.storage.local import LocalAccount
+from tabvault.storage.names import check_container_name
+from tabvault.storage.os_errors import storage_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tabvault.storage.contract import ObjectStore
+
+SETTINGS_FILE = "settings.json"
+SETTINGS_BYTE_COUNT_MAX = 65536
+"""Far more than the longest path needs; what is larger is not our file."""
+
+_SECTION = "backup_storage"
+_DEFAULT_ACCOUNT = "storage"
+_DEFAULT_CONTAINER = "backups"
+
+
+@dataclass(frozen=True)
+class BackupStorageSettings:
+    """
+    Which container backups go to.
+
+    Attributes:
+        enabled: whether backups and restores are allowed at all.
+        account: folder of the storage account; relative to the data folder, unless absolute.
+        container: name of the container in it.
+    """
+
+    enabled: bool
+    account: str | None
+    container: str | None
+
+
+def load_settings(data_folder: Path) -> BackupStorageSettings:
+    """
+    The backup storage settings of *data_folder*; what a fresh one has, if nothing was ever saved.
+
+    Raises:
+        FormatError: the file is not what this module describes; ``file`` is its path.
+        StorageError: the file cannot be read.
+    """
+    path = data_folder / SETTINGS_FILE
+    try:
+        with FileSource(path) as source:
+            if source.byte_count > SETTINGS_BYTE_COUNT_MAX:
+                raise _damage(path, f"it has {source.byte_count} bytes, and {SETTINGS_BYTE_COUNT_MAX} are allowed")
+            data = source.read_at(0, source.byte_count)
+    except ObjectNotFoundError:
+        return BackupStorageSettings(
+            enabled=True,
+            account=str(data_folder.absolute() / _DEFAULT_ACCOUNT),
+            container=_DEFAULT_CONTAINER,
+        )
+    return _parse(path, data)
+
+
+def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
+    """
+    Make *settings* those of *data_folder*, durably and in one step. The account and the container are not touched.
+
+    Raises:
+        InvalidNameError: the container's name cannot be one, or the account is no path.
+        StorageError: the file cannot be written.
+    """
+    if settings.container is not None:
+        check_container_name(settings.container)
+    if settings.account is not None:
+        _check_account(settings.account)
+    text = json.dumps({_SECTION: asdict(settings)}, indent=2, ensure_ascii=False) + "\n"
+    path = data_folder / SETTINGS_FILE
+    with storage_errors(f"file {path}"):
+        write_file_durably(path, text.encode())
+
+
+def open_store(settings: BackupStorageSettings, data_folder: Path) -> ObjectStore:
+    """
+    The container that *settings* name.
+
+    The default container, inside the data folder, is made when it is missing. Any other has to be there: its folder
+    may be a disk that is not mounted now, and a backup must not go to the disk below.
+
+    Raises:
+        StorageNotConfiguredError: storage is disabled, or the account or the container is not set.
+        InvalidNameError: the container's name cannot be one, or the account is no path.
+        StoreUnavailableError: the container is missing or cannot be used.
+    """
+    if not settings.enabled or settings.account is None or settings.container is None:
+        raise StorageNotConfiguredError(
+            "backup storage is not configured",
+            hint="enable it and name an account and a container with tabvault storage configure",
+        )
+    _check_account(settings.account)
+    account = data_folder / settings.account
+    is_default = account.absolute() == data_folder.absolute() / _DEFAULT_ACCOUNT
+    return LocalAccount(account).container(
+        settings.container, create=is_default and settings.container == _DEFAULT_CONTAINER
+    )
+
+
+def _check_account(account: str) -> None:
+    try:
+        account.encode()
+    except UnicodeEncodeError:
+        raise InvalidNameError(f"the account {account!r} is not valid Unicode") from None
+    if not account or "\0" in account:
+        raise InvalidNameError(f"the account {account!r} is not the path of a folder")
+
+
+def _parse(path: Path, data: bytes) -> BackupStorageSettings:
+    try:
+        document = json.loads(data.decode(), object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise _damage(path, f"it is not JSON: {error}") from None
+    (section,) = _values(path, document, _SECTION)
+    enabled, account, container = _values(path, section, "enabled", "account", "container")
+    if not isinstance(enabled, bool):
+        raise _damage(path, f"enabled is {enabled!r:.80}, not true or false")
+    return BackupStorageSettings(
+        enabled=enabled,
+        account=_text(path, "account", account),
+        container=_text(path, "container", container),
+    )
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return members
+
+
+def _values(path: Path, document: object, *keys: str) -> list[object]:
+    """The values of *keys* in a JSON object that has these keys and no others."""
+    if not isinstance(document, dict) or document.keys() != set(keys):
+        found = sorted(document) if isinstance(document, dict) else type(document).__name__
+        raise _damage(path, f"an object with the keys {sorted(keys)} is expected, and {found!r:.200} is there")
+    return [document[key] for key in keys]
+
+
+def _text(path: Path, key: str, value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise _damage(path, f"{key} is {value!r:.80}, not a text or null")
+
+
+def _damage(path: Path, reason: str) -> FormatError:
+    return FormatError(
+        f"the settings cannot be used: {reason}",
+        file=str(path),
+        hint="correct the file, or write it anew with tabvault storage configure",
+    )
