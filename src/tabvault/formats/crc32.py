@@ -7,7 +7,7 @@ directory; the header page and the virtual directory itself have none.
 
 The checksum is CRC-32/BZIP2: polynomial 0x04C11DB7, bits not reflected, begun with all ones, final complement.
 
-Source: [MS-XLDM] 2.1.3 gives the table and the loop and leaves out the final complement; read off genuine files.
+Source: [MS-XLDM] gives the table and the loop, and leaves out the final complement, which was read off genuine files.
 """
 
 from __future__ import annotations
