@@ -1,0 +1,360 @@
+"""
+The data folder: which databases there are, who reads and who changes them.
+
+The invariants of a database's folder, and what a crash leaves, stand in
+:mod:`~tabvault.storage.data_folder.database_folder`. On top of them, within the one process that owns the data folder
+(:mod:`~tabvault.storage.data_folder.lock`):
+
+1. The catalogue in memory is what the disk says: a change that succeeded is entered, after one that failed the database
+   is read again.
+2. Changes (publish, drop, record a backup) exclude each other; whether a name is unused or a version still the
+   current one is decided inside that exclusion. The long part of a commit, making files durable, lies before it.
+3. A reader never waits for a change: it takes the version from the catalogue and pins it, under a lock that is never
+   held during a call to the operating system. A change never waits for a reader: it leaves a version that is read
+   alone.
+4. A pinned version is not removed. A version that is not current is never pinned again. So it is removed by the
+   change that replaced it, or by the last reader that leaves it, whichever comes last.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Self
+
+from tabvault.errors import (
+    DatabaseError,
+    DatabaseExistsError,
+    DatabaseNotFoundError,
+    DataFolderDamagedError,
+    DiskFullError,
+)
+from tabvault.storage.data_folder import database_folder, layout
+from tabvault.storage.data_folder.database_folder import VERSIONS, version_name
+from tabvault.storage.data_folder.database_info import Current, DatabaseInfo
+from tabvault.storage.data_folder.staging import StagedVersion
+from tabvault.storage.data_folder.version import VersionReader
+from tabvault.storage.os_errors import storage_errors
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from tabvault.storage.data_folder.lock import OwnerLock
+    from tabvault.storage.data_folder.manifest import Manifest
+
+__all__ = ["DataFolder", "DatabaseInfo"]
+
+_HINT_NAME_COUNT_MAX: Final = 20
+
+
+class DataFolder:
+    """
+    A data folder, owned until :meth:`close`; a context manager. All methods may be called from several threads.
+
+    Make one with :meth:`open`.
+    """
+
+    def __init__(self, path: Path, lock: OwnerLock) -> None:
+        self._path = path
+        self._owner_lock = lock
+        self._changing = threading.Lock()
+        self._catalogue_lock = threading.Lock()
+        self._catalogue: dict[str, DatabaseInfo] = {}
+        self._pins: Counter[tuple[str, int]] = Counter()
+
+    @classmethod
+    def open(cls, path: Path, *, create: bool = True) -> Self:
+        """
+        Own the data folder *path* and read which databases are in it.
+
+        Args:
+            path: the folder.
+            create: make it if there is none.
+
+        Raises:
+            DataFolderLockedError: another process owns it. DataFolderDamagedError: it was made by a newer version, or
+            is damaged as a whole. A damaged database does not count: it is listed as damaged. DatabaseError: it is no
+            data folder, and either other files are in it or *create* is false. StorageError: the file system refuses.
+        """
+        lock = layout.take(path, create=create)
+        try:
+            folder = cls(path, lock)
+            with storage_errors(f"data folder {path}"):
+                folder._load()
+        except BaseException:
+            lock.release()
+            raise
+        return folder
+
+    @property
+    def path(self) -> Path:
+        """Where the folder lies."""
+        return self._path
+
+    @property
+    def spool_folder(self) -> Path:
+        """A folder on the same file system for temporary files of jobs; emptied when the data folder is opened."""
+        return self._path / layout.STAGING
+
+    def check_free_space(self, byte_count: int) -> None:
+        """
+        Raise unless the file system has room for *byte_count* bytes more.
+
+        Raises:
+            DiskFullError: it has not.
+            StorageError: it does not say.
+        """
+        with storage_errors(f"data folder {self._path}"):
+            status = os.statvfs(self._path)
+        available_byte_count = status.f_bavail * status.f_frsize
+        if byte_count > available_byte_count:
+            raise DiskFullError(
+                f"{byte_count} bytes are needed in data folder {self._path}, {available_byte_count} are free",
+                hint="free space there, or choose a folder on another disk with --data",
+            )
+
+    def databases(self) -> list[DatabaseInfo]:
+        """All databases by name, the damaged ones too."""
+        with self._catalogue_lock:
+            infos = list(self._catalogue.values())
+        return sorted(infos, key=lambda info: (info.name.casefold(), info.key))
+
+    def find(self, name_or_id: str) -> DatabaseInfo:
+        """
+        The database of that name, or else of that id; case does not matter, as in Analysis Services.
+
+        Raises:
+            DatabaseNotFoundError: there is none.
+        """
+        with self._catalogue_lock:
+            return self._found(name_or_id)
+
+    def read(self, name_or_id: str) -> VersionReader:
+        """
+        Begin to read the current version of a database, which stays until the reader is closed.
+
+        Raises:
+            DatabaseNotFoundError: there is none.
+            DataFolderDamagedError: it is damaged.
+        """
+        with self._catalogue_lock:
+            info = self._found(name_or_id)
+            if info.damage is not None:
+                raise DataFolderDamagedError(
+                    f"database {info.name!r} is damaged: {info.damage}",
+                    hint="restore the last good backup, and drop this one",
+                )
+            self._pins[info.key, info.version] += 1
+        folder = self._folder(info.key)
+        try:
+            manifest = database_folder.read_manifest(folder, Current(info.version, info.manifest_digest))
+        except BaseException:
+            self._release(info.key, info.version)
+            raise
+        return VersionReader(
+            folder / VERSIONS / version_name(info.version),
+            info,
+            manifest,
+            lambda: self._release(info.key, info.version),
+        )
+
+    def stage(self) -> StagedVersion:
+        """
+        Begin to write a version of a database, new or old.
+
+        Raises:
+            StorageError: the file system refuses.
+        """
+        return StagedVersion(self._path / layout.STAGING, self._publish)
+
+    def drop(self, info: DatabaseInfo) -> None:
+        """
+        Remove a database, whatever its current version is. Its space is free when the last reader has left.
+
+        When this raises, the database is still there; only if the disk failed at the very last step can it be gone.
+
+        Raises:
+            DatabaseNotFoundError: it is gone already.
+            StorageError: the file system refuses.
+        """
+        with self._changing:
+            self._check_present(info)
+            with self._following_disk(info.key), storage_errors(f"database {info.name!r}"):
+                database_folder.mark_dropped(self._folder(info.key))
+            with self._catalogue_lock:
+                del self._catalogue[info.key]
+                is_read = any(key == info.key for key, _ in self._pins)
+            if not is_read:
+                database_folder.remove_dropped(self._folder(info.key), self._path / layout.TRASH)
+
+    def record_backup(self, info: DatabaseInfo, when: datetime.datetime) -> None:
+        """
+        Note that a backup of the database ended.
+
+        Args:
+            info: the database.
+            when: with an offset.
+
+        Raises:
+            DatabaseNotFoundError: it was dropped meanwhile.
+            StorageError: the file system refuses.
+        """
+        if when.tzinfo is None:
+            raise ValueError("the time of a backup needs an offset")
+        with self._changing:
+            self._check_present(info)
+            with self._following_disk(info.key), storage_errors(f"database {info.name!r}"):
+                database_folder.record_backup(self._folder(info.key), when)
+            with self._catalogue_lock:
+                self._catalogue[info.key] = replace(self._catalogue[info.key], last_backup=when)
+
+    def close(self) -> None:
+        """Let another process own the folder. No reader and no staged version may be left. Twice is allowed."""
+        self._owner_lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _publish(
+        self, staged: Path, manifest: Manifest, manifest_digest: str, replaces: DatabaseInfo | None
+    ) -> DatabaseInfo:
+        """The last step of a commit: see :meth:`StagedVersion.commit` for what is raised."""
+        with self._changing:
+            self._check_unused(manifest, replaces)
+            key = replaces.key if replaces else staged.name
+            publish = database_folder.publish_next if replaces else database_folder.publish_new
+            try:
+                with self._following_disk(key), storage_errors(f"database {manifest.name!r}"):
+                    current = publish(staged, self._folder(key), manifest_digest)
+                with self._catalogue_lock:
+                    last_backup = self._catalogue[key].last_backup if replaces else None
+                    info = DatabaseInfo.of(key, current, manifest, last_backup=last_backup)
+                    self._catalogue[key] = info
+            finally:
+                self._remove_unread_versions(key)
+            return info
+
+    def _check_unused(self, manifest: Manifest, replaces: DatabaseInfo | None) -> None:
+        with self._catalogue_lock:
+            catalogue = dict(self._catalogue)
+        if replaces is not None:
+            present = catalogue.pop(replaces.key, None)
+            if present is None or present.version != replaces.version:
+                raise DatabaseError(
+                    f"database {replaces.name!r} was {'changed' if present else 'dropped'} meanwhile",
+                    hint="begin again with what is there now",
+                )
+            if present.damage is not None:
+                raise DataFolderDamagedError(
+                    f"database {present.name!r} is damaged: {present.damage}", hint="drop it, then create it anew"
+                )
+        for other in catalogue.values():
+            if other.name.casefold() == manifest.name.casefold():
+                raise DatabaseExistsError(f"database {other.name!r} exists")
+            if other.id.casefold() == manifest.id.casefold():
+                raise DatabaseExistsError(f"database {other.name!r} has the id {other.id!r} already")
+
+    def _check_present(self, info: DatabaseInfo) -> None:
+        with self._catalogue_lock:
+            if info.key not in self._catalogue:
+                raise DatabaseNotFoundError(f"database {info.name!r} was dropped meanwhile")
+
+    def _found(self, name_or_id: str) -> DatabaseInfo:
+        wanted = name_or_id.casefold()
+        for field in ("name", "id"):
+            for info in self._catalogue.values():
+                if getattr(info, field).casefold() == wanted:
+                    return info
+        names = sorted(repr(info.name) for info in self._catalogue.values())
+        more = f" and {len(names) - _HINT_NAME_COUNT_MAX} more" if len(names) > _HINT_NAME_COUNT_MAX else ""
+        raise DatabaseNotFoundError(
+            f"no database has the name or id {name_or_id!r}",
+            hint=f"there are {', '.join(names[:_HINT_NAME_COUNT_MAX])}{more}"
+            if names
+            else "there are no databases yet",
+        )
+
+    def _release(self, key: str, version: int) -> None:
+        with self._catalogue_lock:
+            self._pins[key, version] -= 1
+            if self._pins[key, version]:
+                return
+            del self._pins[key, version]
+            info = self._catalogue.get(key)
+            is_dropped = info is None and all(pinned != key for pinned, _ in self._pins)
+            is_old = info is not None and info.damage is None and info.version != version
+        if is_dropped:
+            database_folder.remove_dropped(self._folder(key), self._path / layout.TRASH)
+        elif is_old:
+            database_folder.remove_version(self._folder(key), version)
+
+    def _remove_unread_versions(self, key: str) -> None:
+        with self._catalogue_lock:
+            info = self._catalogue.get(key)
+            pinned = [version for pinned_key, version in self._pins if pinned_key == key]
+        if info is not None and info.damage is None:
+            database_folder.remove_versions(self._folder(key), keep=[info.version, *pinned])
+
+    @contextmanager
+    def _following_disk(self, key: str) -> Iterator[None]:
+        """When the change in the block fails, the catalogue says of the database what the disk says then."""
+        try:
+            yield
+        except BaseException:
+            info = database_folder.load(self._folder(key))
+            with self._catalogue_lock:
+                if info is None:
+                    self._catalogue.pop(key, None)
+                else:
+                    self._catalogue[key] = info
+            raise
+
+    def _load(self) -> None:
+        with os.scandir(self._path / layout.DATABASES) as entries:
+            keys = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        found = []
+        for key in keys:
+            info = database_folder.load(self._folder(key))
+            if info is None:
+                database_folder.remove_dropped(self._folder(key), self._path / layout.TRASH)
+            else:
+                found.append(info)
+        for info in _without_doubles(found):
+            self._catalogue[info.key] = info
+            if info.damage is None:
+                database_folder.sweep(self._folder(info.key), current_version=info.version)
+
+    def _folder(self, key: str) -> Path:
+        return self._path / layout.DATABASES / key
+
+
+def _without_doubles(infos: list[DatabaseInfo]) -> list[DatabaseInfo]:
+    """
+    The same databases; of those that share a name or an id all but the eldest are damaged.
+
+    Only a copy that somebody made of a database's folder can share them.
+    """
+    first: dict[tuple[str, str], DatabaseInfo] = {}
+    result = []
+    for info in sorted(infos, key=lambda info: (info.damage or "", str(info.committed), info.key)):
+        names = [("name", info.name.casefold()), ("id", info.id.casefold())]
+        double = next((first[name] for name in names if name in first), None)
+        if double is not None:
+            result.append(
+                DatabaseInfo.damaged(info.key, f"it has the name or id of database {double.name!r} in {double.key}")
+            )
+        else:
+            first.update(dict.fromkeys(names, info))
+            result.append(info)
+    return result

@@ -1,0 +1,334 @@
+"""
+Writing a version that nobody sees yet.
+
+A staged version is a whole database folder in the ``staging`` folder (``<random>/versions/00000001/…``, laid out as
+:mod:`~tabvault.storage.data_folder.database_folder` describes), so that a new database can be published by one rename
+of it, and a new version of an old one by a rename of what is inside. Files are written in place and not awaited;
+:meth:`StagedVersion.commit` makes them all durable together before anything refers to them.
+
+A file shared with a committed version by a hard link is one file with two names: to edit it would change the
+committed version. Therefore :meth:`StagedVersion.path` copies such a file first, and nothing else gives a path away.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+from tabvault.errors import ChecksumError, FormatError, LimitError, StorageError
+from tabvault.formats import crc32
+from tabvault.formats.byte_source import pieces as pieces_of
+from tabvault.storage.data_folder import manifest as manifest_json
+from tabvault.storage.data_folder.database_folder import FILES, MANIFEST, VERSIONS, version_name
+from tabvault.storage.data_folder.file_names import StoredPaths
+from tabvault.storage.data_folder.group_fsync import WRITE_BEHIND_BYTE_COUNT, begin_writing, fsync_all
+from tabvault.storage.data_folder.manifest import FILE_COUNT_MAX, Manifest, ManifestFile
+from tabvault.storage.data_folder.version import DAMAGE_HINT, StoredFiles
+from tabvault.storage.durable import FILE_MODE, FOLDER_MODE, write_all_at, write_file_durably
+from tabvault.storage.file_source import FileSource
+from tabvault.storage.os_errors import storage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import TracebackType
+
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.storage.data_folder.database_info import DatabaseInfo
+    from tabvault.storage.data_folder.version import VersionReader
+
+_NO_HARD_LINK: Final = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS])
+"""The file system has no hard links, or this file has as many as it may: a copy does as well."""
+
+
+class Publish(Protocol):
+    """What the data folder does with a version that is whole and durable."""
+
+    def __call__(
+        self, staged: Path, manifest: Manifest, manifest_digest: str, replaces: DatabaseInfo | None
+    ) -> DatabaseInfo:
+        """Make it the current version of a database."""
+        ...
+
+
+class StagedVersion(StoredFiles):
+    """
+    A version being written; a context manager that throws it away unless it was committed. For one thread.
+
+    It is a :class:`~tabvault.model.file_set.FileSet` of what has been added so far.
+
+    Args:
+        staging: the folder for staged versions, on the file system of the databases.
+        publish: the last step of :meth:`commit`.
+
+    Raises:
+        StorageError: the folder cannot be created.
+    """
+
+    def __init__(self, staging: Path, publish: Publish) -> None:
+        self._root = staging / secrets.token_hex(16)
+        self._version = self._root / VERSIONS / version_name(1)
+        self._staged: dict[str, ManifestFile] = {}
+        super().__init__(self._version / FILES, self._staged)
+        self._publish = publish
+        self._paths = StoredPaths()
+        self._folders = [self._root, self._root / VERSIONS, self._version, self._files_folder]
+        self._known_folders = set(self._folders)
+        self._unsynced: set[str] = set()
+        self._unsealed: set[str] = set()
+        with _writing("version"):
+            for folder in self._folders:
+                folder.mkdir(FOLDER_MODE)
+
+    def add(
+        self,
+        name: str,
+        pieces: Iterable[bytes | memoryview],
+        *,
+        byte_count: int,
+        last_write_time: int,
+        group_class: int,
+    ) -> None:
+        """
+        Write a file.
+
+        Args:
+            name: logical name.
+            pieces: its bytes; an error that the iteration raises passes through.
+            byte_count: how many they have to be.
+            last_write_time: FILETIME.
+            group_class: class of its file group.
+
+        Raises:
+            FormatError: the name is used already, or the bytes are more or fewer, or a number is no number of its kind.
+            DiskFullError: no room.
+            StorageError: it cannot be written.
+        """
+        self._check_new(name)
+        entry = ManifestFile(name, self._paths.assign(name), byte_count, 0, last_write_time, group_class)
+        try:
+            entry.check()
+        except ValueError as error:
+            raise FormatError(str(error), file=name) from None
+        path = self._make_place(entry)
+        self._staged[name] = entry._replace(crc32=_write_new(path, pieces, entry))
+        self._unsynced.add(name)
+
+    def link(self, reader: VersionReader, name: str) -> None:
+        """
+        Share a file with the version that *reader* reads: the same bytes on the disk, where the file system can.
+
+        Raises:
+            FormatError: the name is used already, or *reader* has no such file, or it is damaged there.
+            DiskFullError: it had to be copied, and there is no room.
+            StorageError: it cannot be written.
+        """
+        old = reader.entry(name)
+        self._check_new(name)
+        entry = old._replace(path=self._paths.assign(name))
+        path = self._make_place(entry)
+        if not _link(reader.path(name), path, entry):
+            _copy(reader.open(name), path, entry)
+            self._unsynced.add(name)
+        self._staged[name] = entry
+
+    def path(self, name: str) -> Path:
+        """
+        Where a staged file lies, for editing in place.
+
+        Length and CRC are taken again by :meth:`seal`, at the latest by :meth:`commit`; by then nothing writes to it.
+
+        Raises:
+            FormatError: no such file.
+            DiskFullError: it was shared and had to be copied, and there is no room.
+            StorageError: it cannot be copied.
+        """
+        path = self._stored_path(name)
+        with _writing(path):
+            is_shared = path.stat().st_nlink > 1
+        if is_shared:
+            own = path.with_name(f".{secrets.token_hex(8)}.tmp")
+            _copy(self.open(name), own, self.entry(name))
+            with _writing(path):
+                own.rename(path)
+            self._unsynced.add(name)
+        self._unsealed.add(name)
+        return path
+
+    def seal(self, name: str) -> None:
+        """
+        Take length and CRC of an edited file as they are now.
+
+        Raises:
+            FormatError: no such file.
+            StorageError: it cannot be read.
+        """
+        crc = 0
+        with FileSource(self._stored_path(name)) as source:
+            for piece in pieces_of(source):
+                crc = crc32.crc32(piece, crc)
+            self._staged[name] = self.entry(name)._replace(byte_count=source.byte_count, crc32=crc)
+        self._unsealed.discard(name)
+        self._unsynced.add(name)
+
+    def commit(
+        self,
+        *,
+        name: str,
+        database_id: str,
+        compatibility_level: int,
+        read_write_mode: str,
+        container: dict[str, Any],
+        replaces: DatabaseInfo | None,
+    ) -> DatabaseInfo:
+        """
+        Make the staged files the current version of a database, whole and durable, in one step.
+
+        The manifest lists the files in the order in which they were added. When this raises, the database is the old
+        one; only if the disk failed at the very last step can it be the new one, and then whole: the data folder says
+        which.
+
+        Args:
+            name: of the database.
+            database_id: of the database.
+            compatibility_level: as in ``db.xml``.
+            read_write_mode: ``readWrite``, ``readOnly`` or ``readOnlyExclusive``.
+            container: JSON object that the next reader gets back.
+            replaces: the database whose next version this is, as it was when the work began; None for a new database.
+
+        Raises:
+            DatabaseExistsError: another database has the name or the id.
+            DatabaseError: *replaces* has changed meanwhile, or is gone.
+            DiskFullError: no room.
+            StorageError: it cannot be written.
+        """
+        for unsealed in sorted(self._unsealed):
+            self.seal(unsealed)
+        now = datetime.datetime.now(datetime.UTC)
+        manifest = Manifest(
+            name=name,
+            id=database_id,
+            compatibility_level=compatibility_level,
+            read_write_mode=read_write_mode,
+            created=(replaces.created if replaces else None) or now,
+            committed=now,
+            container=container,
+            files=tuple(self._staged.values()),
+        )
+        data = manifest_json.emit(manifest)
+        if manifest_json.parse(data) != manifest:
+            raise ValueError("the container object does not survive JSON")
+        with _writing("version"):
+            fsync_all([self._stored_path(name) for name in self._unsynced])
+            write_file_durably(self._version / MANIFEST, data)
+            fsync_all(self._folders)
+        return self._publish(self._root, manifest, manifest_json.digest(data), replaces)
+
+    def close(self) -> None:
+        """Throw away what was not committed. What cannot be removed now goes when the data folder is opened next."""
+        with suppress(OSError):  # rmtree ignores most errors, not all
+            shutil.rmtree(self._root, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check_new(self, name: str) -> None:
+        if name in self._staged:
+            raise FormatError("the file is there twice", file=name)
+        if len(self._staged) >= FILE_COUNT_MAX:
+            raise LimitError(f"more than {FILE_COUNT_MAX} files", file=name)
+
+    def _make_place(self, entry: ManifestFile) -> Path:
+        """The file's path, in folders that exist."""
+        path = self._files_folder / entry.path
+        missing = []
+        folder = path.parent
+        while folder not in self._known_folders:
+            missing.append(folder)
+            folder = folder.parent
+        with _writing(path):
+            for folder in reversed(missing):
+                # Where case does not matter it may be there already, spelt differently.
+                folder.mkdir(FOLDER_MODE, exist_ok=True)
+                self._folders.append(folder)
+                self._known_folders.add(folder)
+        return path
+
+
+def _writing(what: object) -> AbstractContextManager[None]:
+    return storage_errors(f"staged {what}", missing=StorageError)
+
+
+def _write_new(path: Path, pieces: Iterable[bytes | memoryview], entry: ManifestFile) -> int:
+    """Create the file with exactly ``entry.byte_count`` bytes, or leave none. Returns their CRC."""
+    with _writing(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    try:
+        try:
+            return _write_checked(descriptor, pieces, entry)
+        finally:
+            with _writing(path):
+                os.close(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+
+
+def _write_checked(descriptor: int, pieces: Iterable[bytes | memoryview], entry: ManifestFile) -> int:
+    crc = offset = begun = 0
+    for piece in pieces:
+        if offset + len(piece) > entry.byte_count:
+            raise FormatError(f"the file has more than the {entry.byte_count} bytes it should have", file=entry.name)
+        with _writing(f"file {entry.name!r}"):
+            write_all_at(descriptor, piece, offset)
+            offset += len(piece)
+            if offset - begun >= WRITE_BEHIND_BYTE_COUNT:
+                begin_writing(descriptor, begun, byte_count=offset - begun)
+                begun = offset
+        crc = crc32.crc32(piece, crc)
+    if offset != entry.byte_count:
+        raise FormatError(f"the file has {offset} bytes, not the {entry.byte_count} it should have", file=entry.name)
+    return crc
+
+
+def _copy(source: ByteSource, path: Path, entry: ManifestFile) -> None:
+    crc = _write_new(path, pieces_of(source), entry)
+    if crc != entry.crc32:
+        raise ChecksumError(
+            f"the file has CRC {crc:#010x}, it was committed with {entry.crc32:#010x}",
+            file=entry.name,
+            hint=DAMAGE_HINT,
+        )
+
+
+def _link(old: Path, new: Path, entry: ManifestFile) -> bool:
+    """Give the file *old* the second name *new*. False when the file system cannot, and a copy has to do."""
+    with _writing(new):
+        try:
+            new.hardlink_to(old)
+        except FileNotFoundError:
+            raise FormatError("the file is missing in the data folder", file=entry.name, hint=DAMAGE_HINT) from None
+        except OSError as error:
+            if error.errno in _NO_HARD_LINK:
+                return False
+            raise
+        byte_count = new.stat().st_size
+    if byte_count != entry.byte_count:
+        raise FormatError(
+            f"the file has {byte_count} bytes, it was committed with {entry.byte_count}",
+            file=entry.name,
+            hint=DAMAGE_HINT,
+        )
+    return True
