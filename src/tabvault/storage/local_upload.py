@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Self
 
 from tabvault.errors import ObjectExistsError, StoreUnavailableError
-from tabvault.storage.durable import write_all_at
+from tabvault.storage.durable import WRITE_BEHIND_BYTE_COUNT, begin_writing, write_all_at
 from tabvault.storage.local_object import local_object_info
 from tabvault.storage.os_errors import storage_errors
 
@@ -51,6 +51,7 @@ class LocalUpload:
         self._replace = replace
         self._head_byte_count = head_byte_count
         self._written_byte_count = 0
+        self._begun_byte_count = 0
         self._is_open = True
         with ExitStack() as stack:
             self._container = stack.enter_context(container)
@@ -66,7 +67,13 @@ class LocalUpload:
         view = memoryview(data).cast("B")
         with storage_errors(f"upload of {self._name}", missing=StoreUnavailableError):
             write_all_at(self._descriptor, view, self._head_byte_count + self._written_byte_count)
-        self._written_byte_count += len(view)
+            self._written_byte_count += len(view)
+            waiting_byte_count = self._written_byte_count - self._begun_byte_count
+            if waiting_byte_count >= WRITE_BEHIND_BYTE_COUNT:
+                begin_writing(
+                    self._descriptor, self._head_byte_count + self._begun_byte_count, byte_count=waiting_byte_count
+                )
+                self._begun_byte_count = self._written_byte_count
 
     def finish(self, head: bytes = b"") -> ObjectInfo:
         """Fill in the head and publish; see the contract."""

@@ -33,7 +33,7 @@ SETTINGS_BYTE_COUNT_MAX = 65536
 """Far more than the longest path needs; what is larger is not our file."""
 
 _SECTION = "backup_storage"
-_DEFAULT_ACCOUNT = "storage"
+DEFAULT_ACCOUNT = "storage"
 _DEFAULT_CONTAINER = "backups"
 
 
@@ -70,7 +70,7 @@ def load_settings(data_folder: Path) -> BackupStorageSettings:
     except ObjectNotFoundError:
         return BackupStorageSettings(
             enabled=True,
-            account=str(data_folder.absolute() / _DEFAULT_ACCOUNT),
+            account=str(data_folder.absolute() / DEFAULT_ACCOUNT),
             container=_DEFAULT_CONTAINER,
         )
     return _parse(path, data)
@@ -113,7 +113,7 @@ def open_store(settings: BackupStorageSettings, data_folder: Path) -> ObjectStor
         )
     _check_account(settings.account)
     account = data_folder / settings.account
-    is_default = account.absolute() == data_folder.absolute() / _DEFAULT_ACCOUNT
+    is_default = account.absolute() == data_folder.absolute() / DEFAULT_ACCOUNT
     return LocalAccount(account).container(
         settings.container, create=is_default and settings.container == _DEFAULT_CONTAINER
     )

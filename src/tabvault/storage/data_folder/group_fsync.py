@@ -20,26 +20,17 @@ Threads win because a journalling file system commits the waiting ``fsync`` call
 a tenth of a second, and we do not take it: it also waits for whatever else was written to that file system (1 GB of
 it: 0.34 s against 0.16 s), Linux before 5.8 reports no write error from it, and FUSE and network file systems need
 not pass it on. A tenth of a second is less than the decompression of those files takes.
-
-Large files need something else: their bytes wait in memory until the commit, and then the commit waits for the disk.
-:func:`begin_writing` sends them on their way while the next ones are decompressed. 48 files of 16 MiB, in turn without
-and with it: the commit took 0.28 to 0.35 s and 0.02 to 0.07 s, the whole 3.1 to 4.4 s and 1.2 to 4.2 s (the machine
-was busy).
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
-
-WRITE_BEHIND_BYTE_COUNT: Final = 8 << 20
-"""How much of a file is written before the disk is told to begin: large enough for one transfer to be worth it."""
 
 THREAD_COUNT: Final = 8
 """From 8 to 16 threads there is little to win."""
@@ -56,16 +47,6 @@ def fsync_all(paths: Collection[Path]) -> None:
         results = [threads.submit(_fsync, path) for path in paths]
     for result in results:
         result.result()
-
-
-def begin_writing(descriptor: int, offset: int, *, byte_count: int) -> None:
-    """
-    Have the range of the file written to the disk, without waiting for it and without any promise.
-
-    Linux begins to write what it is advised not to keep in memory. Elsewhere this does nothing.
-    """
-    if sys.platform == "linux":
-        os.posix_fadvise(descriptor, offset, byte_count, os.POSIX_FADV_DONTNEED)
 
 
 def _fsync(path: Path) -> None:

@@ -26,10 +26,17 @@ from tabvault.formats.byte_source import pieces as pieces_of
 from tabvault.storage.data_folder import manifest as manifest_json
 from tabvault.storage.data_folder.database_folder import FILES, MANIFEST, VERSIONS, version_name
 from tabvault.storage.data_folder.file_names import StoredPaths
-from tabvault.storage.data_folder.group_fsync import WRITE_BEHIND_BYTE_COUNT, begin_writing, fsync_all
+from tabvault.storage.data_folder.group_fsync import fsync_all
 from tabvault.storage.data_folder.manifest import FILE_COUNT_MAX, Manifest, ManifestFile
 from tabvault.storage.data_folder.version import DAMAGE_HINT, StoredFiles
-from tabvault.storage.durable import FILE_MODE, FOLDER_MODE, write_all_at, write_file_durably
+from tabvault.storage.durable import (
+    FILE_MODE,
+    FOLDER_MODE,
+    WRITE_BEHIND_BYTE_COUNT,
+    begin_writing,
+    write_all_at,
+    write_file_durably,
+)
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.os_errors import storage_errors
 

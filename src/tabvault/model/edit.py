@@ -1,0 +1,125 @@
+"""
+Changes to the ``metadata.sqlitedb`` of a database that is being staged.
+
+Changes are collected, then made to a copy in memory, and the copy takes the file's place: a file that shares its bytes
+with another version of the database (a hard link) keeps them. Page size and everything not named stay as they are.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from tabvault.errors import DiskFullError, ModelError, StorageError
+from tabvault.model.metadata import Metadata
+from tabvault.model.sqlite_file import SqliteFile, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tabvault.model.sqlite_file import Value
+
+_ID_MAX: Final = 1 << 62
+"""Far over any counter, and far enough under the largest number of SQLite to count on from."""
+
+
+class MetadataEdit:
+    """
+    Changes to one file, and the counter that gives ids to its new rows.
+
+    Args:
+        metadata: the file as it is; not needed after this.
+
+    Raises:
+        ModelError: the id counter ``DBPROPERTIES.MAXID`` is missing or exhausted.
+    """
+
+    def __init__(self, metadata: Metadata) -> None:
+        counter = metadata.properties().get("MAXID")
+        if not isinstance(counter, int) or not 0 <= counter < _ID_MAX:
+            raise ModelError(f"DBPROPERTIES: MAXID is {counter!r}, not a counter of ids")
+        self._last_id = max(counter, _highest_id(metadata))
+        self._counter = counter
+        self._statements: list[tuple[str, tuple[Value, ...]]] = []
+
+    def new_id(self) -> int:
+        """An id that no row of any table has."""
+        self._last_id += 1
+        return self._last_id
+
+    def insert(self, table: str, cells: Mapping[str, Value]) -> None:
+        """Add a row to *table*; columns are named as in the file."""
+        columns = ", ".join(quoted(column) for column in cells)
+        places = ", ".join("?" * len(cells))
+        self._statements.append((f"INSERT INTO {quoted(table)} ({columns}) VALUES ({places})", tuple(cells.values())))
+
+    def delete(self, table: str, row_id: int) -> None:
+        """Remove the row of *table* with the id."""
+        self._statements.append((f'DELETE FROM {quoted(table)} WHERE "ID" = ?', (row_id,)))
+
+    def apply(self, path: Path) -> None:
+        """
+        Make the changes to the file at *path*; without any, leave it untouched. The caller makes it durable.
+
+        Whatever is raised, the file is as it was.
+
+        Raises:
+            FormatError: the file is damaged, or its schema forbids a change.
+            DiskFullError: no room for the changed file.
+            StorageError: the file cannot be read or replaced.
+        """
+        statements = list(self._statements)
+        if self._last_id > self._counter and statements:
+            statements.append(('UPDATE "DBPROPERTIES" SET "VALUE" = ? WHERE "NAME" = \'MAXID\'', (self._last_id,)))
+        if not statements:
+            return
+        with _os_errors(path):
+            data = path.read_bytes()
+        file = SqliteFile.to_edit(data)
+        try:
+            for sql, values in statements:
+                file.execute(sql, values)
+            content = file.content()
+        finally:
+            file.close()
+        Metadata.from_bytes(content).close()
+        with _os_errors(path):
+            _replace(path, content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    edited = path.with_name(f"{path.name}.edited")
+    with edited.open("xb") as file:  # never over a file of that name, which would be the backup's
+        try:
+            file.write(content)
+            file.flush()
+            shutil.copymode(path, edited)
+            edited.replace(path)
+        except BaseException:
+            edited.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else StorageError
+        raise kind(f"{path.name} cannot be changed: {error.strerror}") from error
+
+
+def _highest_id(metadata: Metadata) -> int:
+    """The highest id in use: the counter of a damaged file may be behind its rows."""
+    highest = 0
+    for table in metadata.table_names():
+        if "ID" in metadata.column_names(table):
+            for row in metadata.rows(table, ("ID",)):
+                row_id = row["ID"]
+                if not isinstance(row_id, int) or row_id >= _ID_MAX:
+                    raise ModelError(f"{table}: ID is {row_id!r}, not a whole number under {_ID_MAX}")
+                highest = max(highest, row_id)
+    return highest
