@@ -1,0 +1,168 @@
+"""
+Columns and tables of a database as Arrow.
+
+A segment becomes a chunk. The chunks of a column with a hash dictionary are dictionary arrays that share one
+dictionary, in the order of the file; others are plain arrays. See :mod:`~tabvault.engine.values` for the types.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tabvault.engine import encoding
+from tabvault.engine.column_files import checked_parts, entries, parts
+from tabvault.engine.values import arrow_type
+from tabvault.errors import FormatError, ModelError
+from tabvault.formats.vertipaq import idf
+from tabvault.formats.vertipaq.idfmeta import NULL_DATA_ID
+from tabvault.model.objects import DictionaryType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tabvault.engine.column_files import Part
+    from tabvault.engine.encoding import Converter
+    from tabvault.model.file_set import FileSet
+    from tabvault.model.objects import Column, DictionaryStorage, Table
+
+
+def column_type(column: Column) -> pa.DataType:
+    """
+    The Arrow type that :func:`read_column` gives, by the metadata alone.
+
+    Raises:
+        ModelError: the column's dictionary cannot hold its data type.
+    """
+    return arrow_type(column)
+
+
+def table_schema(table: Table) -> pa.Schema:
+    """
+    The columns of :func:`read_table`, by the metadata alone.
+
+    Raises:
+        ModelError: a column's dictionary cannot hold its data type.
+    """
+    return pa.schema([(column.name, column_type(column)) for column in table.columns if not column.is_row_number])
+
+
+def read_table(files: FileSet, table: Table, columns: Sequence[str] | None = None) -> pa.Table:
+    """
+    Decode a table.
+
+    Args:
+        files: the files of the database.
+        table: a user table.
+        columns: names of the columns wanted, in the order wanted; by default all but the row number, in storage order.
+
+    Raises:
+        ModelError: there is no such column, or as :func:`read_column`.
+        FormatError: as :func:`read_column`.
+    """
+    by_name = {column.name: column for column in table.columns}
+    if columns is None:
+        columns = [column.name for column in table.columns if not column.is_row_number]
+    for name in columns:
+        if name not in by_name:
+            raise ModelError(f"no column {name!r} in table {table.name!r}", hint=f"there are: {', '.join(by_name)}")
+    decoded = [read_column(files, table, by_name[name]) for name in columns]
+    return pa.Table.from_arrays(decoded, names=list(columns))
+
+
+def read_column(files: FileSet, table: Table, column: Column) -> pa.ChunkedArray:
+    """
+    Decode a column of a user table.
+
+    Args:
+        files: the files of the database.
+        table: the table.
+        column: one of its columns.
+
+    Returns:
+        One chunk for each segment, of the type that :func:`column_type` says. Chunks of a dictionary type share one
+        dictionary, whose values may repeat.
+
+    Raises:
+        ModelError: the metadata contradict themselves or the files, or rows of the column were never calculated.
+        FormatError: a file is damaged.
+    """
+    storage = column.storage
+    if storage is None or storage.dictionary is None:
+        if table.row_count:
+            raise ModelError(
+                f"column {column.name!r} of table {table.name!r} has no values for {table.row_count} rows",
+                hint="it was added and never calculated: process the table",
+            )
+        return pa.chunked_array([], column_type(column))
+    stored = checked_parts(files, table, column, storage)
+    convert = _converter(files, table, column, storage.dictionary)
+    chunks = [_converted(data_ids, convert, file) for file, data_ids in _data_ids(files, stored)]
+    return pa.chunked_array(chunks, chunks[0].type if chunks else column_type(column))
+
+
+def check_column(files: FileSet, table: Table, column: Column) -> None:
+    """
+    Decode a column of any table, system tables included, for the sake of the checks.
+
+    Those of :func:`read_column`, and that the statistics know how many different values there are.
+
+    Raises:
+        ModelError: the metadata contradict themselves or the files.
+        FormatError: a file is damaged.
+    """
+    storage = column.storage
+    if storage is None or storage.dictionary is None:
+        return
+    if table.is_system:
+        for part in parts(files, table, column, storage):
+            for _ in idf.decode_system(files.read(part.idf_file), part.segments, file=part.idf_file):
+                pass
+        return
+    stored = checked_parts(files, table, column, storage)
+    convert = _converter(files, table, column, storage.dictionary)
+    for file, data_ids in _data_ids(files, stored):
+        _converted(data_ids, convert, file)
+        if len(data_ids) == table.row_count > 0:  # one segment; no genuine file tells what holds over several
+            _check_distinct_states(data_ids, table, column, storage.statistics.distinct_states)
+
+
+def _data_ids(files: FileSet, stored: Sequence[Part]) -> Iterator[tuple[str, NDArray[np.uint32]]]:
+    """The data ids of each segment, and the file they are from."""
+    for part in stored:
+        for data_ids in idf.decode(files.read(part.idf_file), part.segments, file=part.idf_file):
+            yield part.idf_file, data_ids
+
+
+def _converter(files: FileSet, table: Table, column: Column, dictionary: DictionaryStorage) -> Converter:
+    if dictionary.type == DictionaryType.HASH:
+        return encoding.by_entries(column, dictionary, entries(files, table, column, dictionary))
+    if dictionary.type == DictionaryType.VALUE and dictionary.file is None:
+        return encoding.by_arithmetic(column, dictionary)
+    raise ModelError(
+        f"column {column.name!r} of table {table.name!r} has a dictionary of type {dictionary.type}, "
+        f"file {dictionary.file!r}"
+    )
+
+
+def _converted(data_ids: NDArray[np.uint32], convert: Converter, file: str) -> pa.Array:
+    try:
+        return convert(data_ids)
+    except FormatError as error:
+        raise error.in_file(file) from None
+
+
+def _check_distinct_states(data_ids: NDArray[np.uint32], table: Table, column: Column, stated: int) -> None:
+    """DistinctStates counts the different ids of the rows; in a hash dictionary BLANK is left out, or counted too."""
+    count = pc.count_distinct(pa.array(data_ids)).as_py()
+    has_nulls = NULL_DATA_ID in data_ids
+    if not count - has_nulls <= stated <= count:
+        raise ModelError(
+            f"column {column.name!r} of table {table.name!r} has {count} different data ids, "
+            f"and DistinctStates is {stated}"
+        )
