@@ -1,0 +1,231 @@
+"""
+Backing up a database into the container of the storage account.
+
+Invariants, each tested by making every storage call fail in turn, before and after its effect:
+
+1. The object becomes visible only by ``Upload.finish``, with every byte in it; until then there is none, or the old
+   one.
+2. Without ``overwrite`` an existing object is never touched; the store decides that when it publishes, not before.
+3. Every file body is compared with the checksum its database version was committed with while it is written: a file
+   that was damaged on disk stops the backup, it does not become part of one.
+4. The version read is pinned: a restore that commits meanwhile changes nothing in the backup.
+5. Page 0, and in an encrypted file the first encrypted chunk, is written once, last. Nothing is encrypted twice
+   under one key.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tabvault.errors import ChecksumError, DatabaseError, DataFolderDamagedError, ModelError, StorageError
+from tabvault.formats import age, crc32
+from tabvault.formats.abf import backup_log, db_xml, virtual_directory
+from tabvault.formats.abf.backup_log import BackupLog, FileGroup, LogFile
+from tabvault.formats.abf.header import PAGE_BYTE_COUNT
+from tabvault.formats.abf.writer import ContainerWriter
+from tabvault.formats.byte_source import pieces
+from tabvault.jobs.origin import Origin
+from tabvault.jobs.progress import ProgressMeter
+from tabvault.model.file_set import METADATA_FILE
+from tabvault.model.load import load_model
+from tabvault.model.metadata import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tabvault.jobs.progress import Progress
+    from tabvault.storage.contract import ObjectInfo, ObjectStore, Upload
+    from tabvault.storage.data_folder.folder import DataFolder
+    from tabvault.storage.data_folder.manifest import ManifestFile
+    from tabvault.storage.data_folder.version import VersionReader
+
+SERVER_ROOT: Final = "\\\\?\\C:\\Tabvault\\Data"
+"""``ServerRoot`` of our logs. Readers only use it to tell the database folder from the file names; it must look like a
+Windows path, because genuine logs have no other and every reader splits at backslashes."""
+
+_FILETIME_OF_UNIX_EPOCH: Final = 116_444_736_000_000_000
+_NO_OBJECT_ID: Final = "00000000-0000-0000-0000-000000000000"
+_WRITE: Final = {"readWrite": "ReadWrite", "readOnly": "ReadOnly", "readOnlyExclusive": "ReadOnlyExclusive"}
+
+
+@dataclass(frozen=True, slots=True)
+class BackupResult:
+    """What was written. *raw_byte_count* counts the database's files as they lie in the data folder."""
+
+    database: str
+    file: str
+    byte_count: int
+    raw_byte_count: int
+    file_count: int
+    compressed: bool
+    encrypted: bool
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def backup_database(
+    folder: DataFolder,
+    store: ObjectStore,
+    database: str,
+    file: str | None = None,
+    *,
+    overwrite: bool = False,
+    compress: bool = True,
+    password: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> BackupResult:
+    """
+    Write one database as an ``.abf`` file.
+
+    Args:
+        folder: the data folder.
+        store: the container of the storage account.
+        database: name or id.
+        file: name in the container, folders allowed; ``<database>.abf`` by default.
+        overwrite: replace an existing file.
+        compress: Xpress8 per file, as Analysis Services does by default.
+        password: encrypt with it (age v1 around the whole file); None or empty leaves it plain.
+        progress: told after each piece; raising from it cancels the job.
+
+    Raises:
+        DatabaseNotFoundError: no such database.
+        ObjectExistsError: the file exists and *overwrite* is false.
+        ModelError: a table in DirectQuery mode holds rows.
+        ChecksumError: a database file is damaged on disk.
+        StorageError: the storage failed; no file appeared.
+    """
+    begun = time.monotonic()
+    with folder.read(database) as version:
+        check_direct_query_is_empty(version)
+        name = file or f"{version.manifest.name}.abf"
+        meter = ProgressMeter(progress)
+        encryptor = age.Encryptor(password, deferred_byte_count=PAGE_BYTE_COUNT) if password else None
+        head_byte_count = encryptor.head_byte_count if encryptor else PAGE_BYTE_COUNT
+        with store.create(name, replace=overwrite, head_byte_count=head_byte_count) as upload:
+            raw_byte_count = sum(entry.byte_count for entry in version.manifest.files)
+            meter.step("backing up", raw_byte_count)
+            info = _write(version, upload, encryptor, compress=compress, meter=meter)
+        warnings = []
+        try:
+            folder.record_backup(version.info, info.last_modified)
+        except (DatabaseError, StorageError) as error:  # the backup is there and whole, whatever became of the note
+            warnings.append(f"the time of the backup could not be noted: {error}")
+        return BackupResult(
+            database=version.manifest.name,
+            file=info.name,
+            byte_count=info.byte_count,
+            raw_byte_count=raw_byte_count,
+            file_count=len(version.manifest.files),
+            compressed=compress,
+            encrypted=bool(password),
+            warnings=tuple(warnings),
+            seconds=time.monotonic() - begun,
+        )
+
+
+def check_direct_query_is_empty(version: VersionReader) -> None:
+    """
+    A table that asks its source holds no rows here: its backup is metadata only, and this is what makes that true.
+
+    Raises:
+        ModelError: one does.
+    """
+    with Metadata.open(version.path(METADATA_FILE)) as metadata:
+        for table in load_model(metadata).tables:
+            if table.is_direct_query and table.row_count:
+                raise ModelError(f"table {table.name!r} is in DirectQuery mode and holds {table.row_count} rows")
+
+
+def _write(
+    version: VersionReader, upload: Upload, encryptor: age.Encryptor | None, *, compress: bool, meter: ProgressMeter
+) -> ObjectInfo:
+    def sink(data: bytes | memoryview) -> None:
+        upload.write(encryptor.update(data) if encryptor else data)
+
+    origin = Origin.from_json(version.manifest.container)
+    writer = ContainerWriter(sink, compress=compress, object_id=str(uuid.uuid4()).upper(), now=filetime_now())
+    if origin.additional_log is not None:
+        writer.add_part(virtual_directory.ADDITIONAL_LOG, origin.additional_log)
+    writer.add_part(virtual_directory.PARTITIONS, origin.partitions)
+    keys = _storage_keys()
+    storage_paths: dict[str, str] = {}
+    for entry in version.manifest.files:
+        storage_paths[entry.name] = next(keys)
+        writer.add_file(storage_paths[entry.name], meter.counted(_checked_body(version, entry)))
+    page = writer.finish(backup_log.emit(_log(version, origin, storage_paths, compress=compress)))
+    if encryptor is None:
+        return upload.finish(page)
+    finished = encryptor.finish(page)
+    upload.write(finished.tail)
+    return upload.finish(finished.head)
+
+
+def _checked_body(version: VersionReader, entry: ManifestFile) -> Iterator[bytes | memoryview]:
+    crc = 0
+    for piece in pieces(version.open(entry.name)):
+        crc = crc32.crc32(piece, crc)
+        yield piece
+    if crc != entry.crc32:
+        raise ChecksumError(
+            f"the file has CRC {crc:#010x}, it was committed with {entry.crc32:#010x}",
+            file=entry.name,
+            hint="the data folder's disk damaged it; restore the last good backup over this database",
+        )
+
+
+def _log(version: VersionReader, origin: Origin, storage_paths: dict[str, str], *, compress: bool) -> BackupLog:
+    manifest = version.manifest
+    definition_name = next((f.name for f in manifest.files if f.name.endswith(".db.xml")), None)
+    if definition_name is None:
+        raise DataFolderDamagedError(f"database {manifest.name!r} has no db.xml")
+    definition = db_xml.parse(version.read(definition_name), file=definition_name)
+    folder_path = f"{SERVER_ROOT}\\{manifest.id}.{definition.persist_location}.db"
+
+    def group(class_: int, *, version_: int, location: int, object_id: str) -> FileGroup:
+        files = tuple(
+            LogFile(
+                path=f"{SERVER_ROOT if entry.name == definition_name else folder_path}\\{entry.name}",
+                storage_path=storage_paths[entry.name],
+                last_write_time=entry.last_write_time,
+                byte_count=entry.byte_count,
+            )
+            for entry in manifest.files
+            if entry.group_class == class_
+        )
+        return FileGroup(class_, manifest.id, manifest.name, version_, location, folder_path, "", object_id, files)
+
+    fields = origin.fields | {
+        "ServerRoot": SERVER_ROOT,
+        "CompressionFlag": "true" if compress else "false",
+        "EncryptionFlag": "false",
+        "ObjectName": manifest.name,
+        "ObjectId": manifest.id,
+        "Write": _WRITE[manifest.read_write_mode],
+    }
+    database = group(
+        backup_log.DATABASE_CLASS,
+        version_=definition.object_version,
+        location=definition.persist_location,
+        object_id=definition.object_id,
+    )
+    tabular = group(backup_log.TABULAR_CLASS, version_=-1, location=-1, object_id=_NO_OBJECT_ID)
+    return BackupLog(fields, origin.collations, origin.languages, (database, tabular))
+
+
+def _storage_keys() -> Iterator[str]:
+    """Storage keys as engines make them: 20 upper-case hexadecimal digits, none twice."""
+    seen: set[str] = set()
+    while True:
+        key = secrets.token_hex(10).upper()
+        if key not in seen:
+            seen.add(key)
+            yield key
+
+
+def filetime_now() -> int:
+    """Now, in 100 ns since 1601."""
+    return time.time_ns() // 100 + _FILETIME_OF_UNIX_EPOCH

@@ -1,0 +1,174 @@
+"""
+Tables out to open formats: one Parquet or CSV file per user table, hidden ones included.
+
+Every column but the internal row number. The table's true name stands in the Parquet schema metadata under
+``tabvault.table``; file names are made safe for any file system. A file appears whole or not at all: it is written
+beside its place and renamed.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from tabvault.jobs.progress import ProgressMeter
+from tabvault.storage.os_errors import storage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tabvault.jobs.progress import Progress
+    from tabvault.jobs.reading import OpenDatabase, Table
+
+ExportFormat = Literal["parquet", "csv"]
+
+TABLE_METADATA_KEY: Final = b"tabvault.table"
+_ROW_GROUP_ROW_COUNT: Final = 1 << 20
+_FILE_NAME_CHAR_COUNT_MAX: Final = 60
+"""Leaves room for a number and the ending within 255 bytes, in any script (four bytes a character)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """A file that was written."""
+
+    table: str
+    path: Path
+    row_count: int
+    column_count: int
+    byte_count: int
+
+
+def export_tables(
+    database: OpenDatabase,
+    to: Path,
+    *,
+    format_: ExportFormat = "parquet",
+    table: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[ExportedFile]:
+    """
+    Write the tables of an opened database below *to*, which is made if it is not there.
+
+    Args:
+        database: the database or backup.
+        to: folder; files of the same names in it are replaced.
+        format_: ``parquet`` keeps every type; ``csv`` gives text (binary as base64, an empty field for BLANK, ``""``
+            for an empty string).
+        table: one table by name; all by default.
+        progress: told after each table.
+
+    Raises:
+        ModelError: no such table.
+        FormatError: a column is damaged; the tables before it have been written.
+        StorageError: the folder cannot be written.
+    """
+    tables = (database.table(table),) if table is not None else database.tables
+    names = file_names([t.name for t in database.tables], ending=format_)
+    meter = ProgressMeter(progress)
+    meter.step("exporting", sum(t.row_count for t in tables), unit="rows")
+    with storage_errors(to.name):
+        to.mkdir(parents=True, exist_ok=True)
+    written = []
+    for one in tables:
+        written.append(_export(one, to / names[one.name], format_))
+        meter.advance(one.row_count)
+    return written
+
+
+def _export(table: Table, path: Path, format_: ExportFormat) -> ExportedFile:
+    data = table.to_arrow()
+    temporary = path.with_name(f".{path.name}.partial")
+    with storage_errors(path.name):
+        try:
+            if format_ == "parquet":
+                _write_parquet(data, temporary, table.name)
+            else:
+                _write_csv(data, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return ExportedFile(table.name, path, data.num_rows, data.num_columns, path.stat().st_size)
+
+
+def _write_parquet(data: pa.Table, path: Path, name: str) -> None:
+    schema = pa.schema(
+        [pa.field(field.name, _parquet_type(field.type)) for field in data.schema],
+        metadata={TABLE_METADATA_KEY: name.encode()},
+    )
+    with pa.parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for start in range(0, max(data.num_rows, 1), _ROW_GROUP_ROW_COUNT):
+            rows = data.slice(start, _ROW_GROUP_ROW_COUNT)
+            writer.write_table(
+                pa.table([_decoded(c, f.type) for c, f in zip(rows.columns, schema, strict=True)], schema=schema)
+            )
+
+
+def _parquet_type(type_: pa.DataType) -> pa.DataType:
+    """Parquet makes dictionaries of its own; text keeps ours, because that spares building them again."""
+    if pa.types.is_dictionary(type_) and not pa.types.is_string(type_.value_type):
+        return type_.value_type
+    return type_
+
+
+def _decoded(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
+    return column if column.type == type_ else column.cast(type_)
+
+
+def _write_csv(data: pa.Table, path: Path) -> None:
+    types = [pa.string() if _is_binary(field.type) else _plain(field.type) for field in data.schema]
+    schema = pa.schema([pa.field(field.name, type_) for field, type_ in zip(data.schema, types, strict=True)])
+    options = pa.csv.WriteOptions(quoting_style="needed")
+    with pa.csv.CSVWriter(path, schema, write_options=options) as writer:
+        for start in range(0, data.num_rows, _ROW_GROUP_ROW_COUNT):
+            rows = data.slice(start, _ROW_GROUP_ROW_COUNT)
+            columns = [
+                _base64(column) if _is_binary(column.type) else _decoded(column, type_)
+                for column, type_ in zip(rows.columns, types, strict=True)
+            ]
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def _plain(type_: pa.DataType) -> pa.DataType:
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(_plain(type_)))
+
+
+def _base64(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    values = column.cast(pa.binary()).to_pylist()
+    return pa.chunked_array([[None if v is None else base64.b64encode(v).decode() for v in values]], pa.string())
+
+
+def file_names(tables: list[str], *, ending: str) -> dict[str, str]:
+    """
+    A file name for each table, safe on every file system and different even where case does not count.
+
+    Letters, digits, blanks, ``-``, ``_`` and brackets stay; anything else becomes ``_``; a number tells equal ones
+    apart.
+    """
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for table in tables:
+        stem = re.sub(r"[^\w \-()\[\]]", "_", unicodedata.normalize("NFC", table))[:_FILE_NAME_CHAR_COUNT_MAX].strip(
+            " "
+        )
+        if not stem or re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", stem):
+            stem = f"{stem}_"
+        candidate, number = stem, 1
+        while candidate.casefold() in taken:
+            number += 1
+            candidate = f"{stem} ({number})"
+        taken.add(candidate.casefold())
+        names[table] = f"{candidate}.{ending}"
+    return names

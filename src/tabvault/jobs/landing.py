@@ -1,0 +1,324 @@
+"""
+From an opened backup to a committed database version: what restore and import share.
+
+Invariants:
+
+1. Everything that can be refused is refused before the first byte is written (:func:`preflight`).
+2. The staged version is checked as a whole before it is committed, and committing is the data folder's one atomic
+   step: a landing that fails at any point leaves the database that was there, and it goes on serving.
+3. A file that is not edited is stored bit for bit. Edited are at most ``db.xml`` (name and ids) and
+   ``metadata.sqlitedb`` (roles), and only where the caller asked for what they say to change.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from tabvault.errors import (
+    CompatibilityError,
+    ConsistencyError,
+    DatabaseExistsError,
+    DatabaseNotFoundError,
+    DatabaseReadOnlyError,
+    FormatError,
+    InvalidNameError,
+    LimitError,
+    XmlMetadataError,
+)
+from tabvault.formats.abf import backup_log, db_xml
+from tabvault.jobs.origin import Origin
+from tabvault.model import consistency, security
+from tabvault.model.file_set import METADATA_FILE
+from tabvault.model.load import load_model
+from tabvault.model.metadata import Metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tabvault.formats.abf.container import Container
+    from tabvault.formats.abf.db_xml import DatabaseDefinition
+    from tabvault.jobs.opening import OpenedBackup
+    from tabvault.jobs.progress import ProgressMeter
+    from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
+    from tabvault.storage.data_folder.staging import StagedVersion
+
+Security = Literal["copyAll", "skipMembership", "ignoreSecurity"]
+ReadWriteMode = Literal["readWrite", "readOnly", "readOnlyExclusive"]
+
+COMPATIBILITY_LEVEL_MIN: Final = 1200
+COMPATIBILITY_LEVEL_MAX: Final = 1799
+"""The documented levels with sqlite metadata begin with 12 to 17; a later one may mean what we do not know."""
+
+_DEFINITION_BYTE_COUNT_MAX: Final = 64 << 20
+_NAME_CHAR_COUNT_MAX: Final = 512
+"""Longest object name, from the capacity limits of Analysis Services."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A landing that :func:`preflight` found possible."""
+
+    container: Container
+    definition: DatabaseDefinition
+    definition_name: str
+    name: str
+    id: str
+    replaces: DatabaseInfo | None
+
+    @property
+    def raw_byte_count(self) -> int:
+        """Bytes of all files, uncompressed."""
+        return sum(file.byte_count for file in self.container.files.values())
+
+
+@dataclass(frozen=True, slots=True)
+class LandingOptions:
+    """What may be asked of a landing; the defaults are those of Analysis Services."""
+
+    overwrite: bool = False
+    security: Security = "copyAll"
+    read_write_mode: ReadWriteMode = "readWrite"
+    ignore_incompatibilities: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A committed landing. *warnings* are about roles, members and the model, for a person to read."""
+
+    info: DatabaseInfo
+    warnings: tuple[str, ...]
+
+
+def preflight(folder: DataFolder, opened: OpenedBackup, name: str | None, options: LandingOptions) -> Landing:
+    """
+    Refuse what cannot be landed, before anything changes.
+
+    Args:
+        folder: the data folder.
+        opened: the backup.
+        name: name of the database, or None for the one in the backup.
+        options: overwriting is looked at here.
+
+    Raises:
+        XmlMetadataError: a model of compatibility level 1100/1103.
+        CompatibilityError: a compatibility level that is not supported.
+        InvalidNameError: *name* cannot be a database's name.
+        DatabaseExistsError: it exists and overwriting was not asked for.
+        DatabaseReadOnlyError: it exists and is read-only.
+        DiskFullError: not enough room in the data folder.
+    """
+    container = opened.container
+    definition_name, definition = read_definition(container)
+    target = check_database_name(name if name is not None else definition.name)
+    replaces = _existing(folder, target)
+    if replaces is not None:
+        if not options.overwrite:
+            raise DatabaseExistsError(
+                f"database {replaces.name!r} exists and overwriting was not asked for",
+                hint="use --overwrite, or restore under another name",
+            )
+        if replaces.read_write_mode != "readWrite":
+            raise DatabaseReadOnlyError(
+                f"database {replaces.name!r} is {replaces.read_write_mode}",
+                hint="drop it, or restore under another name",
+            )
+    landing = Landing(
+        container=container,
+        definition=definition,
+        definition_name=definition_name,
+        name=target,
+        id=_database_id(folder, definition, target, replaces),
+        replaces=replaces,
+    )
+    folder.check_free_space(landing.raw_byte_count)
+    return landing
+
+
+def read_definition(container: Container) -> tuple[str, DatabaseDefinition]:
+    """
+    Name and content of ``db.xml``, when the model is one that we serve.
+
+    Raises:
+        XmlMetadataError: its metadata are XML files.
+        CompatibilityError: its compatibility level is not supported.
+        FormatError: the backup has no such file, or it and the log disagree.
+    """
+    names = [
+        file.name
+        for file in container.files.values()
+        if file.group_class == backup_log.DATABASE_CLASS and file.name.endswith(".db.xml")
+    ]
+    if len(names) != 1:
+        raise FormatError(f"the log lists {len(names)} db.xml files, not one", file="backup log")
+    name = names[0]
+    if container.files[name].byte_count > _DEFINITION_BYTE_COUNT_MAX:
+        raise LimitError(f"{container.files[name].byte_count} bytes are over {_DEFINITION_BYTE_COUNT_MAX}", file=name)
+    definition = db_xml.parse(b"".join(container.body(name)), file=name)
+    level = definition.compatibility_level
+    if level < COMPATIBILITY_LEVEL_MIN:
+        raise XmlMetadataError(
+            f"the model has compatibility level {level}, whose metadata are XML files; this version reads 1200 and up",
+            file=name,
+            hint="upgrade the model in Excel's or SSAS' own tools, or wait for the import of such models",
+        )
+    if level > COMPATIBILITY_LEVEL_MAX:
+        raise CompatibilityError(
+            f"the model has compatibility level {level}, newer than {COMPATIBILITY_LEVEL_MAX}",
+            hint="a newer tabvault may read it",
+        )
+    classes = {file.group_class for file in container.files.values()}
+    if METADATA_FILE not in container.files or classes != {backup_log.DATABASE_CLASS, backup_log.TABULAR_CLASS}:
+        raise FormatError(
+            f"the log lists file groups of classes {sorted(classes)}, not 100002 and 100069", file="backup log"
+        )
+    log = container.log
+    if (log.object_name, log.object_id) != (definition.name, definition.id):
+        raise FormatError(
+            f"the log is of {log.object_name!r} ({log.object_id!r}), db.xml of {definition.name!r} ({definition.id!r})",
+            file=name,
+        )
+    return name, definition
+
+
+def check_database_name(name: str) -> str:
+    """
+    A name a database can have.
+
+    Raises:
+        InvalidNameError: empty, over 512 characters, with control characters or surrogates, or blanks at an end.
+    """
+    problem = None
+    if not name.strip():
+        problem = "is empty"
+    elif len(name) > _NAME_CHAR_COUNT_MAX:
+        problem = f"has {len(name)} characters, over {_NAME_CHAR_COUNT_MAX}"
+    elif name != name.strip():
+        problem = "begins or ends with a blank"
+    elif any(
+        ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 or ord(char) in (0xFFFE, 0xFFFF)
+        for char in name
+    ):
+        problem = "has a control character or a lone surrogate"
+    if problem:
+        raise InvalidNameError(f"database name {name[:80]!r} {problem}")
+    return name
+
+
+def _existing(folder: DataFolder, name: str) -> DatabaseInfo | None:
+    try:
+        found = folder.find(name)
+    except DatabaseNotFoundError:
+        return None
+    # find() also takes ids; a restore replaces by name only.
+    return found if found.name.casefold() == name.casefold() else None
+
+
+def _database_id(folder: DataFolder, definition: DatabaseDefinition, name: str, replaces: DatabaseInfo | None) -> str:
+    """
+    The id under which the database lands: the one in the file when it keeps its name, else one made from the new name.
+
+    An id that another database already has gets a random tail; an id never moves from one database to another.
+    """
+    wanted = definition.id if name == definition.name else "".join("_" if c in '\\/:*?"<>|' else c for c in name)
+    taken = {info.id.casefold() for info in folder.databases() if replaces is None or info.key != replaces.key}
+    return wanted if wanted.casefold() not in taken else f"{wanted[:400]}_{uuid.uuid4()}"
+
+
+def land(folder: DataFolder, landing: Landing, options: LandingOptions, meter: ProgressMeter) -> Landed:
+    """
+    Write, check and commit.
+
+    Raises:
+        FormatError: a body is damaged.
+        ConsistencyError: the files contradict each other.
+        DatabaseError: the database that is replaced changed meanwhile.
+        DiskFullError: no room after all.
+        JobCancelledError: raised by the progress callback.
+    """
+    container = landing.container
+    moved = landing.name != landing.definition.name or landing.id != landing.definition.id
+    with folder.stage() as staged:
+        meter.step("restoring", landing.raw_byte_count)
+        for file in container.files.values():
+            edited = moved and file.name == landing.definition_name
+            body = meter.counted(container.body(file.name))
+            byte_count = file.byte_count
+            name = file.name
+            if edited:
+                definition = _moved_definition(landing, b"".join(body))
+                body, byte_count = iter([definition]), len(definition)
+                name = f"{landing.id}.{landing.definition.object_version}.db.xml"
+            staged.add(
+                name,
+                body,
+                byte_count=byte_count,
+                last_write_time=file.last_write_time,
+                group_class=file.group_class,
+            )
+        warnings = _apply_security(folder, landing, staged, options)
+        meter.step("checking", None)
+        warnings += check_staged(staged)
+        info = staged.commit(
+            name=landing.name,
+            database_id=landing.id,
+            compatibility_level=landing.definition.compatibility_level,
+            read_write_mode=options.read_write_mode,
+            container=Origin.of_container(container).to_json(),
+            replaces=landing.replaces,
+        )
+    return Landed(info, tuple(warnings))
+
+
+def _moved_definition(landing: Landing, body: bytes) -> bytes:
+    """``db.xml`` under the new name and id. A copy beside the original is another object with unique ids of its own."""
+    return db_xml.edit(
+        body,
+        file=landing.definition_name,
+        name=landing.name,
+        id=landing.id,
+        object_id=str(uuid.uuid4()).upper(),
+        unique_id=str(uuid.uuid4()).upper(),
+    )
+
+
+def _apply_security(folder: DataFolder, landing: Landing, staged: StagedVersion, options: LandingOptions) -> list[str]:
+    def apply(target: Path | None) -> list[str]:
+        metadata = staged.path(METADATA_FILE)
+        changes = []
+        if options.security == "skipMembership":
+            changes.append(security.skip_membership(metadata, target))
+        elif options.security == "ignoreSecurity":
+            changes.append(security.ignore_security(metadata, target))
+        if options.ignore_incompatibilities:
+            changes.append(security.drop_roles_without_read(metadata))
+        if any(change.changed for change in changes):
+            staged.seal(METADATA_FILE)
+        return [warning for change in changes for warning in change.warnings]
+
+    if options.security == "copyAll" or landing.replaces is None:
+        return apply(None)
+    with folder.read(landing.replaces.id) as old:
+        return apply(old.path(METADATA_FILE))
+
+
+def check_staged(staged: StagedVersion) -> list[str]:
+    """
+    The consistency check before a commit.
+
+    Returns:
+        The warnings.
+
+    Raises:
+        ConsistencyError: the first thing that is wrong, and how many more there are.
+    """
+    with Metadata.open(staged.path(METADATA_FILE)) as metadata:
+        findings = consistency.check_consistency(metadata, load_model(metadata), staged)
+    failed = [finding for finding in findings if finding.severity == "FAILED"]
+    if failed:
+        more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise ConsistencyError(
+            f"{failed[0].subject}: {failed[0].message}{more}", hint="`tabvault verify` lists every finding"
+        )
+    return [f"{finding.subject}: {finding.message}" for finding in findings if finding.severity == "WARNING"]

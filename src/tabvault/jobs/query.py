@@ -1,0 +1,80 @@
+"""
+One question to one database: SQL over its tables, or a DMV over its metadata.
+
+Which of the two it is, the text says: ``SELECT … FROM $SYSTEM.<rowset>`` is a DMV.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from tabvault.engine import scan
+from tabvault.engine.column_cache import CachedTable, ColumnCache
+from tabvault.engine.rowsets import RowsetSource, is_rowset_query, query_rowset
+from tabvault.engine.sql import query_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from tabvault.engine.rowsets import CatalogEntry
+    from tabvault.jobs.reading import OpenDatabase, Table
+
+CACHE_BYTE_COUNT_MAX: Final = 1 << 30
+"""Decoded columns that a process keeps between queries."""
+
+_CACHE: Final = ColumnCache(byte_count_max=CACHE_BYTE_COUNT_MAX)
+
+
+class Answer:
+    """
+    The rows of an answer.
+
+    Attributes:
+        schema: names and types of the columns.
+        batches: the rows as the engine makes them; to be taken once.
+    """
+
+    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        self.schema = schema
+        self.batches = batches
+
+
+@contextlib.contextmanager
+def query(
+    database: OpenDatabase, text: str, *, catalogs: Sequence[CatalogEntry], timeout_s: float | None = None
+) -> Iterator[Answer]:
+    """
+    Ask *text*.
+
+    Args:
+        database: the opened database or backup.
+        text: one SELECT.
+        catalogs: all databases of the server, for the rowsets that list them.
+        timeout_s: end the query with an error after this time.
+
+    Raises:
+        QueryError: it cannot be answered; line and column where they are known.
+        UnknownRowsetError: no such DMV.
+        FormatError: a file of a column it touches is damaged.
+    """
+    if is_rowset_query(text):
+        source = RowsetSource(database.entry, catalogs, database.metadata, database.model, database.files)
+        table = query_rowset(text, source)
+        yield Answer(table.schema, iter(table.to_batches()))
+        return
+    tables = {table.name: _cached(database, table) for table in database.tables}
+    with query_sql(text, tables, timeout_s=timeout_s) as result:
+        yield Answer(result.schema, iter(result))
+
+
+def _cached(database: OpenDatabase, table: Table) -> CachedTable:
+    columns = {column.name: column for column in table.definition.columns}
+    return CachedTable(
+        table.schema,
+        lambda name: scan.read_column(database.files, table.definition, columns[name]),
+        cache=_CACHE,
+        key=(database.key, table.definition.id),
+    )

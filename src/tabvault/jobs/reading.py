@@ -1,0 +1,141 @@
+"""A database opened for reading: its model, and its tables as Arrow, decoded when they are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tabvault.engine import scan
+from tabvault.engine.rowsets import CatalogEntry
+from tabvault.errors import ModelError
+from tabvault.jobs.inspect import metadata_of
+from tabvault.jobs.landing import read_definition
+from tabvault.model.container_files import ContainerFiles
+from tabvault.model.file_set import METADATA_FILE
+from tabvault.model.load import load_model
+from tabvault.model.metadata import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from tabvault.formats.abf.container import Container
+    from tabvault.model.file_set import FileSet
+    from tabvault.model.objects import Model
+    from tabvault.model.objects import Table as ModelTable
+    from tabvault.storage.data_folder.folder import DatabaseInfo
+    from tabvault.storage.data_folder.version import VersionReader
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    A user table, hidden or not.
+
+    It speaks the Arrow PyCapsule interface, so ``polars.DataFrame(table)`` or DuckDB take it as it is.
+    """
+
+    definition: ModelTable
+    files: FileSet
+
+    @property
+    def name(self) -> str:
+        """The table's name in the model."""
+        return self.definition.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, without the internal row number."""
+        return tuple(column.name for column in self.definition.columns if not column.is_row_number)
+
+    @property
+    def row_count(self) -> int:
+        """Rows over all partitions."""
+        return self.definition.row_count
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema, without decoding anything."""
+        return scan.table_schema(self.definition)
+
+    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """
+        Decode the table.
+
+        Args:
+            columns: names of those wanted, in the order wanted; all by default.
+
+        Raises:
+            ModelError: no such column.
+            FormatError: a file of the table is damaged.
+        """
+        return scan.read_table(self.files, self.definition, columns)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> Any:
+        """The whole table as an Arrow C stream."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+
+class OpenDatabase:
+    """
+    A database, or a backup as if it were one.
+
+    Attributes:
+        entry: the database as a list of databases shows it.
+        key: equal for no two versions of any databases; what is decoded may be kept under it.
+        model: its metadata as objects.
+        metadata: its metadata as tables.
+        files: its files by logical name.
+        tables: its user tables in the order of the model.
+    """
+
+    def __init__(self, entry: CatalogEntry, key: Hashable, metadata: Metadata, files: FileSet) -> None:
+        self.entry = entry
+        self.key = key
+        self.metadata = metadata
+        self.model: Model = load_model(metadata)
+        self.files = files
+        self.tables = tuple(Table(table, files) for table in self.model.tables)
+
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self.entry.name
+
+    @classmethod
+    @contextlib.contextmanager
+    def of_container(cls, container: Container) -> Iterator[OpenDatabase]:
+        """A backup's database, read in place."""
+        _, definition = read_definition(container)
+        entry = CatalogEntry(definition.name, definition.id, None, definition.compatibility_level, None, 1)
+        with metadata_of(container) as metadata:
+            yield cls(entry, object(), metadata, ContainerFiles(container))
+
+    @classmethod
+    @contextlib.contextmanager
+    def of_version(cls, version: VersionReader) -> Iterator[OpenDatabase]:
+        """A database of the data folder; *version* stays pinned by the caller."""
+        with Metadata.open(version.path(METADATA_FILE)) as metadata:
+            key = (version.info.key, version.info.version)
+            yield cls(catalog_entry(version.info), key, metadata, version)
+
+    def table(self, name: str) -> Table:
+        """
+        One table by its name (case counts only where two names differ by nothing else).
+
+        Raises:
+            ModelError: no such table.
+        """
+        exact = [table for table in self.tables if table.name == name]
+        found = exact or [table for table in self.tables if table.name.casefold() == name.casefold()]
+        if len(found) != 1:
+            names = ", ".join(table.name for table in self.tables[:20])
+            raise ModelError(f"no table {name!r}", hint=f"there are: {names}")
+        return found[0]
+
+
+def catalog_entry(info: DatabaseInfo) -> CatalogEntry:
+    """A database of the data folder as the catalogue rowsets list it."""
+    return CatalogEntry(info.name, info.id, None, info.compatibility_level or 0, info.committed, info.version)

@@ -1,0 +1,336 @@
+"""
+One data folder with its backup storage: what the command line, the Python interface and later the server all drive.
+
+A :class:`Vault` opens (and locks) the data folder only when something about databases is asked, and the storage
+only when something about backup files is, so that looking into a file needs neither.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import platformdirs
+
+from tabvault.errors import DatabaseNotFoundError, InvalidNameError
+from tabvault.jobs.backup import backup_database
+from tabvault.jobs.inspect import inspect_backup
+from tabvault.jobs.landing import LandingOptions
+from tabvault.jobs.listing import list_databases
+from tabvault.jobs.opening import open_backup
+from tabvault.jobs.progress import ProgressMeter
+from tabvault.jobs.restore import bring_in, restore_database
+from tabvault.storage.data_folder.folder import DataFolder
+from tabvault.storage.file_source import FileSource
+from tabvault.storage.local import LocalAccount
+from tabvault.storage.os_errors import storage_errors
+from tabvault.storage.settings import BackupStorageSettings, load_settings, open_store, save_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.jobs.backup import BackupResult
+    from tabvault.jobs.export import ExportedFile, ExportFormat
+    from tabvault.jobs.inspect import Inspection
+    from tabvault.jobs.landing import ReadWriteMode, Security
+    from tabvault.jobs.listing import DatabaseListing
+    from tabvault.jobs.progress import Progress
+    from tabvault.jobs.query import Answer
+    from tabvault.jobs.reading import OpenDatabase
+    from tabvault.jobs.restore import RestoreResult
+    from tabvault.jobs.verify import Verification
+    from tabvault.storage.contract import ObjectStore
+    from tabvault.storage.data_folder.version import VersionReader
+
+STORAGE_PREFIX = "storage:"
+"""A file named so lies in the container of the storage account, any other on the local disk."""
+
+
+class Vault:
+    """
+    Args:
+        data: the data folder; the platform's folder for user data by default. It is made when first needed.
+    """
+
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data or platformdirs.user_data_path("tabvault", appauthor=False)
+        self._stack = contextlib.ExitStack()
+        self._folder: DataFolder | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the data folder."""
+        self._folder = None
+        self._stack.close()
+
+    @property
+    def folder(self) -> DataFolder:
+        """The data folder, locked by this process from now on."""
+        if self._folder is None:
+            self._folder = self._stack.enter_context(_shared_folder(self.data))
+        return self._folder
+
+    @property
+    def settings(self) -> BackupStorageSettings:
+        """Where backups go."""
+        return load_settings(self.data)
+
+    def configure_storage(self, settings: BackupStorageSettings) -> None:
+        """
+        Set where backups go, and make the container if it is not there.
+
+        Raises:
+            InvalidNameError: a container cannot have that name.
+            StorageError: the folder cannot be made.
+        """
+        with storage_errors(f"data folder {self.data}"):
+            self.data.mkdir(parents=True, exist_ok=True)
+        if settings.enabled and settings.account is not None and settings.container is not None:
+            LocalAccount(self.data / settings.account).container(settings.container, create=True)
+        save_settings(self.data, settings)
+
+    @property
+    def store(self) -> ObjectStore:
+        """
+        The container of the storage account.
+
+        Raises:
+            StorageNotConfiguredError: backup storage is disabled or not set.
+        """
+        return open_store(self.settings, self.data)
+
+    @contextlib.contextmanager
+    def file(self, path: str) -> Iterator[ByteSource]:
+        """A local file, or ``storage:NAME`` in the container, for reading."""
+        if path.startswith(STORAGE_PREFIX):
+            with self.store.open(path.removeprefix(STORAGE_PREFIX)) as stored:
+                yield stored
+        else:
+            with FileSource(Path(path)) as source:
+                yield source
+
+    def databases(self) -> list[DatabaseListing]:
+        """Every database, damaged ones included."""
+        return list_databases(self.folder)
+
+    def backup(
+        self,
+        database: str,
+        file: str | None = None,
+        *,
+        overwrite: bool = False,
+        compress: bool = True,
+        password: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> BackupResult:
+        """See :func:`tabvault.jobs.backup.backup_database`."""
+        return backup_database(
+            self.folder,
+            self.store,
+            database,
+            file,
+            overwrite=overwrite,
+            compress=compress,
+            password=password,
+            progress=progress,
+        )
+
+    def restore(
+        self,
+        file: str,
+        database: str | None = None,
+        *,
+        overwrite: bool = False,
+        password: str | None = None,
+        security: Security = "copyAll",
+        read_write_mode: ReadWriteMode = "readWrite",
+        force: bool = False,
+        ignore_incompatibilities: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RestoreResult:
+        """
+        See :func:`tabvault.jobs.restore.restore_database`.
+
+        *force* is taken for compatibility: Analysis Services unloads the old database first to save memory. Here
+        the old one lies on disk and needs no unloading, so it serves until the new one is whole, forced or not.
+        """
+        del force
+        return restore_database(
+            self.folder,
+            self.store,
+            file,
+            database,
+            options=LandingOptions(overwrite, security, read_write_mode, ignore_incompatibilities),
+            password=password,
+            progress=progress,
+        )
+
+    def import_file(
+        self,
+        path: str,
+        database: str | None = None,
+        *,
+        overwrite: bool = False,
+        password: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RestoreResult:
+        """
+        Make a database of an ``.abf``, ``.pbix`` or ``cache.abf`` anywhere on this machine.
+
+        Power BI gives its databases random names, so the file's own name is the default.
+        """
+        name = database or default_database_name(path)
+        with self.file(path) as source:
+            return bring_in(
+                self.folder,
+                source,
+                path,
+                name,
+                options=LandingOptions(overwrite=overwrite),
+                password=password,
+                progress=progress,
+            )
+
+    def drop(self, database: str) -> None:
+        """
+        Remove a database; its backups stay.
+
+        Raises:
+            DatabaseNotFoundError: no such database.
+        """
+        self.folder.drop(self.folder.find(database))
+
+    def inspect(
+        self, path: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> Inspection:
+        """See :func:`tabvault.jobs.inspect.inspect_backup`."""
+        with (
+            self.file(path) as source,
+            open_backup(source, password=password, meter=ProgressMeter(progress)) as opened,
+        ):
+            return inspect_backup(opened)
+
+    def verify(
+        self, path: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> Verification:
+        """See :func:`tabvault.jobs.verify.verify_backup`."""
+        from tabvault.jobs.verify import verify_backup
+
+        with self.file(path) as source:
+            return verify_backup(source, password=password, progress=progress)
+
+    @contextlib.contextmanager
+    def open(self, path_or_database: str, *, password: str | None = None) -> Iterator[OpenDatabase]:
+        """
+        A database of the data folder, a local backup, or ``storage:NAME``: its model and its tables.
+
+        What exists as a local file, or is written as ``storage:NAME``, is a backup; anything else is a database.
+        """
+        from tabvault.jobs.reading import OpenDatabase
+
+        if is_file(path_or_database):
+            with (
+                self.file(path_or_database) as source,
+                open_backup(source, password=password) as opened,
+                OpenDatabase.of_container(opened.container) as database,
+            ):
+                yield database
+        else:
+            with self._reader(path_or_database) as version, OpenDatabase.of_version(version) as database:
+                yield database
+
+    def _reader(self, database: str) -> VersionReader:
+        try:
+            return self.folder.read(database)
+        except DatabaseNotFoundError as error:
+            if "/" in database or "." in database:
+                raise DatabaseNotFoundError(f"there is no file and no database {database!r}", hint=error.hint) from None
+            raise
+
+    @contextlib.contextmanager
+    def query(
+        self, database: str, text: str, *, password: str | None = None, timeout_s: float | None = None
+    ) -> Iterator[Answer]:
+        """
+        Ask a database, or a backup file, one question; see :func:`tabvault.jobs.query.query`.
+
+        Args:
+            database: name or id, a local backup, or ``storage:NAME``.
+            text: SQL over the tables, or a DMV.
+            password: of an encrypted backup.
+            timeout_s: end the query with an error after this time.
+        """
+        from tabvault.jobs.query import query
+        from tabvault.jobs.reading import catalog_entry
+
+        with self.open(database, password=password) as opened:
+            catalogs = [opened.entry] if is_file(database) else [catalog_entry(i) for i in self.folder.databases()]
+            with query(opened, text, catalogs=catalogs, timeout_s=timeout_s) as answer:
+                yield answer
+
+    def export(
+        self,
+        path_or_database: str,
+        to: Path,
+        *,
+        format_: ExportFormat = "parquet",
+        table: str | None = None,
+        password: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> list[ExportedFile]:
+        """See :func:`tabvault.jobs.export.export_tables`."""
+        from tabvault.jobs.export import export_tables
+
+        with self.open(path_or_database, password=password) as database:
+            return export_tables(database, to, format_=format_, table=table, progress=progress)
+
+
+def is_file(path_or_database: str) -> bool:
+    """Whether the text denotes a backup file and not a database of the data folder."""
+    return path_or_database.startswith(STORAGE_PREFIX) or Path(path_or_database).is_file()
+
+
+def default_database_name(path: str) -> str:
+    """``Sales`` for ``…/Sales.pbix`` or ``storage:folder/Sales.abf``."""
+    name = path.removeprefix(STORAGE_PREFIX).replace("\\", "/").rpartition("/")[2]
+    stem, dot, _ = name.rpartition(".")
+    if not (stem if dot else name).strip():
+        raise InvalidNameError(f"no database name can be taken from {name!r}", hint="give the name of the database")
+    return (stem if dot else name).strip()
+
+
+_shared: dict[Path, tuple[DataFolder, int]] = {}
+_shared_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _shared_folder(path: Path) -> Iterator[DataFolder]:
+    """
+    The data folder of *path*, opened once in this process however many vaults use it.
+
+    It is owned by a process, not by a vault: two databases opened side by side must not lock each other out.
+    """
+    key = path.absolute()
+    with _shared_lock:
+        folder, users = _shared[key] if key in _shared else (DataFolder.open(key), 0)
+        _shared[key] = (folder, users + 1)
+    try:
+        yield folder
+    finally:
+        with _shared_lock:
+            folder, users = _shared.pop(key)
+            if users > 1:
+                _shared[key] = (folder, users - 1)
+            else:
+                folder.close()
