@@ -1,0 +1,52 @@
+"""``tabvault databases``: what the data folder holds."""
+
+from typing import TYPE_CHECKING, Final
+
+from tabvault.faces.cli import output
+from tabvault.faces.cli.options import Data, Json
+from tabvault.faces.cli.output import Column
+from tabvault.faces.cli.session import open_vault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tabvault.faces.cli.output import Cell
+    from tabvault.jobs.listing import DatabaseListing
+
+_COLUMNS: Final = (
+    Column("name"),
+    Column("id"),
+    Column("level"),
+    Column("mode"),
+    Column("size", "bytes"),
+    Column("rows", "count"),
+    Column("state"),
+    Column("last backup"),
+)
+
+
+def databases(data: Data = None, as_json: Json = False) -> None:
+    """List the databases: size, rows, state, last backup."""
+    with open_vault(data) as vault:
+        listings = vault.databases()
+    if as_json:
+        output.show_json({"databases": listings})
+        return
+    for listing in listings:
+        if listing.problem is not None:
+            output.warn(f"{listing.name}: {listing.problem}")
+    output.show_table(_COLUMNS, map(_row, listings))
+
+
+def _row(listing: "DatabaseListing") -> "Sequence[Cell]":
+    is_writable = listing.read_write_mode in {None, "readWrite"}
+    return (
+        listing.name,
+        listing.id,
+        listing.compatibility_level,
+        listing.mode,
+        listing.byte_count,
+        listing.row_count,
+        listing.state if is_writable else f"{listing.state}, {listing.read_write_mode}",
+        listing.last_backup,
+    )

@@ -1,0 +1,128 @@
+"""
+The program ``tabvault``: its commands, and the one place where errors become messages and exit statuses.
+
+See :mod:`tabvault.faces.cli.failure` for the statuses and :mod:`tabvault.faces.cli.output` for what goes where.
+"""
+
+import io
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+import typer.main
+
+from tabvault.errors import TabvaultError
+from tabvault.faces.cli import (
+    backup,
+    databases,
+    drop,
+    export,
+    failure,
+    import_,
+    inspect,
+    output,
+    query,
+    restore,
+    storage,
+    verify,
+)
+
+# Help is plain text: it comes in half the time, and it can be piped and searched.
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+_storage = typer.Typer(rich_markup_mode=None)
+
+
+def _example(text: str) -> str:
+    return f"Example: tabvault {text}"
+
+
+app.command("import", epilog=_example("import ~/Sales.pbix Sales"))(import_.import_)
+app.command(epilog=_example("databases"))(databases.databases)
+app.command(epilog=_example("backup Sales sales/monday.abf --encrypt --password-file ~/.sales-password"))(backup.backup)
+app.command(epilog=_example("restore sales/monday.abf Sales_Test --security skipMembership"))(restore.restore)
+app.command(epilog=_example("drop Sales_Test --yes"))(drop.drop)
+app.command(epilog=_example("query Sales 'SELECT Region, sum(Amount) FROM Orders GROUP BY Region'"))(query.query)
+app.command(epilog=_example("inspect storage:sales/monday.abf"))(inspect.inspect)
+app.command(epilog=_example("verify storage:sales/monday.abf --password-file ~/.sales-password"))(verify.verify)
+app.command(epilog=_example("export Sales --to ~/sales --format csv"))(export.export)
+app.add_typer(_storage, name="storage")
+_storage.command("list", epilog=_example("storage list"))(storage.list_)
+_storage.command(epilog=_example("storage put ~/Sales.abf sales/monday.abf"))(storage.put)
+_storage.command(epilog=_example("storage get sales/monday.abf ~/Sales.abf"))(storage.get)
+_storage.command(epilog=_example("storage remove sales/monday.abf"))(storage.remove)
+_storage.command(epilog=_example("storage show"))(storage.show)
+_storage.command(epilog=_example("storage configure --account /srv/backups --container nightly"))(storage.configure)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.show_line(f"tabvault {metadata.version('tabvault')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _tabvault(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Back up, verify, read and restore Analysis Services tabular databases."""
+    _help_without_command(context)
+
+
+@_storage.callback(invoke_without_command=True)
+def _storage_commands(context: typer.Context) -> None:
+    """Files of the backup storage: list, put, get, remove; and where it is."""
+    _help_without_command(context)
+
+
+def _help_without_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        output.say(f"{context.get_help()}\n")
+        raise typer.Exit(failure.USAGE_STATUS)
+
+
+def run() -> None:
+    """The console program: the arguments are those of the process, and the process ends with the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding cannot spell must not end a listing.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(_status(sys.argv[1:]))
+
+
+def _status(arguments: list[str]) -> int:
+    """Run a command and hand over what it wrote; returns the exit status."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    as_json = "--json" in options
+    try:
+        status = _guarded(arguments, as_json=as_json)
+        output.flush()
+    except BrokenPipeError:
+        failure.abandon_output()
+        status = failure.BROKEN_PIPE_STATUS
+    except TabvaultError as error:
+        # Standard output is what failed: the error goes to the other one, JSON or not.
+        failure.abandon_output()
+        status = failure.report(error, as_json=False)
+    return status
+
+
+def _guarded(arguments: list[str], *, as_json: bool) -> int:
+    try:
+        # Not app(): it prints errors of its own kind and turns a closed pipe into status 1.
+        with typer.main.get_command(app).make_context("tabvault", arguments) as context:
+            context.command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    except typer.TyperException as error:
+        return failure.report_usage(error, as_json=as_json)
+    except KeyboardInterrupt:
+        return failure.report_cancelled(as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the edge: a bug must neither show values nor look like a success
+        return failure.report(error, as_json=as_json)
+    return 0

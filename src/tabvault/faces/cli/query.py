@@ -1,0 +1,97 @@
+"""``tabvault query``: SQL over the tables of a database, and its DMVs."""
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabvault.errors import QueryError
+from tabvault.faces.cli import output, passwords
+from tabvault.faces.cli.failure import error_document
+from tabvault.faces.cli.options import Data, FileOrDatabase, Json, PasswordFile
+from tabvault.faces.cli.session import open_vault
+from tabvault.faces.cli.text import field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+SHOWN_ROW_COUNT = 100
+"""Rows that a terminal gets."""
+
+_SHELL_TOOK_SYSTEM = re.compile(r"(?i)\bfrom\s+\.\w")
+"""What a shell leaves of ``FROM $SYSTEM.TMSCHEMA_TABLES`` in double quotes."""
+
+
+def query(
+    file_or_database: FileOrDatabase,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="A SELECT, best in single quotes because of $SYSTEM.")],
+    password_file: PasswordFile = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    r"""
+    Ask a database or a backup in SQL, or for a DMV.
+
+    A pipe gets every row, tab-separated, NULL as \N; a terminal gets the first 100.
+    """
+    try:
+        with open_vault(data) as vault:
+
+            def attempt(password: str | None) -> None:
+                with vault.query(file_or_database, sql, password=password) as answer:
+                    if as_json:
+                        _show_json(answer.schema, answer.batches)
+                    elif sys.stdout.isatty():
+                        _show_first_rows(answer.schema, answer.batches)
+                    else:
+                        _show_tab_separated(answer.schema, answer.batches)
+
+            passwords.with_password(password_file, file_or_database, attempt)
+    except QueryError as error:
+        if error.hint is None and _SHELL_TOOK_SYSTEM.search(sql):
+            error.hint = "the shell replaced $SYSTEM by nothing; put the query in single quotes"
+        raise
+
+
+def _show_tab_separated(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]") -> None:
+    from tabvault.faces.cli import rows  # noqa: PLC0415 - pyarrow
+
+    output.write("\t".join(map(field, schema.names)) + "\n")
+    for batch in batches:
+        output.write("".join(f"{line}\n" for line in rows.lines(batch, rows.TAB_SEPARATED, separator="\t")))
+
+
+def _show_json(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]") -> None:
+    """One document, written as the rows come. An error after the first ones is its last member: it stays JSON."""
+    from tabvault.faces.cli import rows  # noqa: PLC0415 - pyarrow
+
+    columns = ", ".join(json.dumps({"name": column.name, "type": str(column.type)}) for column in schema)
+    output.write(f'{{\n  "columns": [{columns}],\n  "rows": [')
+    row_count = 0
+    failed: Exception | None = None
+    try:
+        for batch in batches:
+            lines = rows.lines(batch, rows.JSON, separator=", ")
+            output.write("".join(f"{',' if row_count + i else ''}\n    [{line}]" for i, line in enumerate(lines)))
+            row_count += len(lines)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - told at the edge, which this is when half of a document is out
+        failed = error
+    output.write(f'\n  ],\n  "row_count": {row_count}')
+    if failed is not None:
+        output.write(f',\n  "error": {json.dumps(error_document(failed))}\n}}\n')
+        raise typer.Exit(1)
+    output.write("\n}\n")
+
+
+def _show_first_rows(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]") -> None:
+    from tabvault.faces.cli.terminal_rows import show_first_rows  # noqa: PLC0415 - rich and pyarrow, a terminal only
+
+    is_cut = show_first_rows(schema, batches, row_count_max=SHOWN_ROW_COUNT)
+    if is_cut:
+        output.complain("note", f"the first {SHOWN_ROW_COUNT} rows; a pipe, a file or --json gets them all")

@@ -1,0 +1,135 @@
+"""Tabvault as a program: started as a user starts it, with pipes or on a terminal of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from tabvault.faces.cli.main import run as console_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIMEOUT_S = 60
+COMMAND = (sys.executable, "-m", "tabvault")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TABVAULT_", "NO_COLOR", "PYTHONUNBUFFERED"))
+    }
+    return kept | {"TERM": "xterm", "COLUMNS": "100", "LC_ALL": "C.UTF-8"} | more
+
+
+def run(*arguments: str | Path, data: Path, stdin: str = "", env: dict[str, str] | None = None) -> Outcome:
+    """The program in a process of its own, with pipes: no terminal anywhere."""
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        input=stdin.encode(),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        env=environment(TABVAULT_DATA=str(data), **(env or {})),
+        start_new_session=True,  # else getpass would find the terminal of whoever runs the tests
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+class Terminal:
+    """The program (or another) with a terminal of its own as standard input, output and error."""
+
+    def __init__(self, *arguments: str | Path, data: Path, command: tuple[str, ...] = COMMAND) -> None:
+        self._master, slave = pty.openpty()
+        self._seen = b""
+        try:
+            self.process = subprocess.Popen(
+                [*command, *map(str, arguments)],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env=environment(TABVAULT_DATA=str(data)),
+                start_new_session=True,
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call, no lock
+            )
+        finally:
+            os.close(slave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._master)
+
+    @property
+    def raw(self) -> bytes:
+        """Every byte that reached the terminal so far."""
+        return self._seen
+
+    @property
+    def text(self) -> str:
+        """What stood on it, without the escape sequences that are ours."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._seen.decode()).replace("\r\n", "\n")
+
+    def expect(self, text: str) -> None:
+        """Wait until *text* has been shown."""
+        end = time.monotonic() + TIMEOUT_S
+        while text not in self.text:
+            assert self._read(end), f"{text!r} did not appear in {self.text!r}"
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def end(self) -> int:
+        """Read until the program has ended; its exit status."""
+        end = time.monotonic() + TIMEOUT_S
+        while self._read(end):
+            pass
+        return self.process.wait(timeout=TIMEOUT_S)
+
+    def _read(self, end: float) -> bool:
+        ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
+        piece = b""
+        if ready:
+            with contextlib.suppress(OSError):  # EIO: the other end is closed
+                piece = os.read(self._master, 65536)
+        self._seen += piece
+        return bool(piece)
+
+
+def call(
+    *arguments: str | Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Outcome:
+    """The same entry point inside this process: quick, where no terminal, no signal and no argument list matters."""
+    monkeypatch.setattr(sys, "argv", ["tabvault", *map(str, arguments)])
+    monkeypatch.setenv("TABVAULT_DATA", str(data))
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        console_program()
+    captured = capsys.readouterr()
+    status = end.value.code
+    assert isinstance(status, int)
+    return Outcome(status, captured.out, captured.err)
