@@ -33,9 +33,10 @@ def set_roles(vault: Vault, database: str, *, rename: dict[str, str], members: d
                 for name in names:
                     connection.execute("UPDATE DBPROPERTIES SET VALUE = VALUE + 1 WHERE NAME = 'MAXID'")
                     connection.execute(
-                        "INSERT INTO RoleMembership (ID, RoleID, MemberName, MemberID, IdentityProvider, MemberType, "
-                        "ModifiedTime) SELECT (SELECT VALUE FROM DBPROPERTIES WHERE NAME = 'MAXID'), ID, ?, ?, 'AzureAD', "
-                        "2, 133000000000000000 FROM Role WHERE Name = ?",
+                        "INSERT INTO RoleMembership "
+                        "(ID, RoleID, MemberName, MemberID, IdentityProvider, MemberType, ModifiedTime) "
+                        "SELECT (SELECT VALUE FROM DBPROPERTIES WHERE NAME = 'MAXID'), ID, ?, ?, 'AzureAD', 2, 0 "
+                        "FROM Role WHERE Name = ?",
                         (name, name, role),
                     )
         connection.close()

@@ -147,3 +147,17 @@ def test_a_tiny_database_is_encrypted_within_one_chunk(tmp_path: Path) -> None:
         assert result.byte_count < 1 << 17
         vault.restore("shop.abf", overwrite=True, password="x")
         assert bodies(vault, "shop") == before
+
+
+def test_a_restore_over_the_same_database_shares_every_unchanged_file(tmp_path: Path) -> None:
+    with vault_with(tmp_path) as vault:
+        vault.backup("shop")
+        with vault.folder.read("shop") as before:
+            vault.restore("shop.abf", overwrite=True)
+            with vault.folder.read("shop") as after:
+                assert after.info.version == before.info.version + 1
+                for name in after.names():
+                    assert after.path(name).samefile(before.path(name))
+        before_drop = bodies(vault, "shop")
+        vault.restore("shop.abf", overwrite=True, security="ignoreSecurity")
+        assert bodies(vault, "shop").keys() == before_drop.keys()

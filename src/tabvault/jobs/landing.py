@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -35,14 +36,13 @@ from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tabvault.formats.abf.container import Container
+    from tabvault.formats.abf.container import Container, StoredFile
     from tabvault.formats.abf.db_xml import DatabaseDefinition
     from tabvault.jobs.opening import OpenedBackup
     from tabvault.jobs.progress import ProgressMeter
     from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
     from tabvault.storage.data_folder.staging import StagedVersion
+    from tabvault.storage.data_folder.version import VersionReader
 
 Security = Literal["copyAll", "skipMembership", "ignoreSecurity"]
 ReadWriteMode = Literal["readWrite", "readOnly", "readOnlyExclusive"]
@@ -238,26 +238,13 @@ def land(folder: DataFolder, landing: Landing, options: LandingOptions, meter: P
         JobCancelledError: raised by the progress callback.
     """
     container = landing.container
-    moved = landing.name != landing.definition.name or landing.id != landing.definition.id
-    with folder.stage() as staged:
+    with contextlib.ExitStack() as stack:
+        replaced = stack.enter_context(folder.read(landing.replaces.id)) if landing.replaces is not None else None
+        staged = stack.enter_context(folder.stage())
         meter.step("restoring", landing.raw_byte_count)
         for file in container.files.values():
-            edited = moved and file.name == landing.definition_name
-            body = meter.counted(container.body(file.name))
-            byte_count = file.byte_count
-            name = file.name
-            if edited:
-                definition = _moved_definition(landing, b"".join(body))
-                body, byte_count = iter([definition]), len(definition)
-                name = f"{landing.id}.{landing.definition.object_version}.db.xml"
-            staged.add(
-                name,
-                body,
-                byte_count=byte_count,
-                last_write_time=file.last_write_time,
-                group_class=file.group_class,
-            )
-        warnings = _apply_security(folder, landing, staged, options)
+            _stage_file(landing, file, staged, replaced, meter)
+        warnings = _apply_security(staged, replaced, options)
         meter.step("checking", None)
         warnings += check_staged(staged)
         info = staged.commit(
@@ -269,6 +256,24 @@ def land(folder: DataFolder, landing: Landing, options: LandingOptions, meter: P
             replaces=landing.replaces,
         )
     return Landed(info, tuple(warnings))
+
+
+def _stage_file(
+    landing: Landing, file: StoredFile, staged: StagedVersion, replaced: VersionReader | None, meter: ProgressMeter
+) -> None:
+    """One file of the backup; where the database that is replaced has the same bytes, the two versions share them."""
+    body = meter.counted(landing.container.body(file.name))
+    moved = landing.name != landing.definition.name or landing.id != landing.definition.id
+    name, byte_count = file.name, file.byte_count
+    if moved and name == landing.definition_name:
+        definition = _moved_definition(landing, b"".join(body))
+        body, byte_count = iter([definition]), len(definition)
+        name = f"{landing.id}.{landing.definition.object_version}.db.xml"
+    about = {"byte_count": byte_count, "last_write_time": file.last_write_time, "group_class": file.group_class}
+    if replaced is None:
+        staged.add(name, body, **about)
+    else:
+        staged.add_or_share(replaced, name, body, **about)
 
 
 def _moved_definition(landing: Landing, body: bytes) -> bytes:
@@ -283,24 +288,20 @@ def _moved_definition(landing: Landing, body: bytes) -> bytes:
     )
 
 
-def _apply_security(folder: DataFolder, landing: Landing, staged: StagedVersion, options: LandingOptions) -> list[str]:
-    def apply(target: Path | None) -> list[str]:
-        metadata = staged.path(METADATA_FILE)
-        changes = []
-        if options.security == "skipMembership":
-            changes.append(security.skip_membership(metadata, target))
-        elif options.security == "ignoreSecurity":
-            changes.append(security.ignore_security(metadata, target))
-        if options.ignore_incompatibilities:
-            changes.append(security.drop_roles_without_read(metadata))
-        if any(change.changed for change in changes):
-            staged.seal(METADATA_FILE)
-        return [warning for change in changes for warning in change.warnings]
-
-    if options.security == "copyAll" or landing.replaces is None:
-        return apply(None)
-    with folder.read(landing.replaces.id) as old:
-        return apply(old.path(METADATA_FILE))
+def _apply_security(staged: StagedVersion, replaced: VersionReader | None, options: LandingOptions) -> list[str]:
+    if options.security == "copyAll" and not options.ignore_incompatibilities:
+        return []
+    metadata = staged.path(METADATA_FILE)
+    target = replaced.path(METADATA_FILE) if replaced is not None else None
+    changes = []
+    if options.security == "skipMembership":
+        changes.append(security.skip_membership(metadata, target))
+    elif options.security == "ignoreSecurity":
+        changes.append(security.ignore_security(metadata, target))
+    if options.ignore_incompatibilities:
+        changes.append(security.drop_roles_without_read(metadata))
+    staged.seal(METADATA_FILE)
+    return [warning for change in changes for warning in change.warnings]
 
 
 def check_staged(staged: StagedVersion) -> list[str]:
@@ -313,7 +314,7 @@ def check_staged(staged: StagedVersion) -> list[str]:
     Raises:
         ConsistencyError: the first thing that is wrong, and how many more there are.
     """
-    with Metadata.open(staged.path(METADATA_FILE)) as metadata:
+    with Metadata.open(staged.reading_path(METADATA_FILE)) as metadata:
         findings = consistency.check_consistency(metadata, load_model(metadata), staged)
     failed = [finding for finding in findings if finding.severity == "FAILED"]
     if failed:

@@ -275,3 +275,48 @@ def test_a_hostile_name_stays_in_the_folder(folder, name):
         assert list(reader.names()) == [name]
         assert reader.read(name) == b"1"
         assert reader.path(name).resolve().is_relative_to(folder.path.resolve() / "databases")
+
+
+ABOUT = {"last_write_time": 7, "group_class": 100069}
+
+
+@pytest.mark.parametrize("pieces_of_body", [[b"abcdefgh"], [b"abc", b"", b"defgh"], [b"a", b"b", b"c", b"d", b"efgh"]])
+def test_the_same_bytes_are_shared_with_the_version_before(folder, pieces_of_body):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+        staged.add_or_share(reader, "a", pieces_of_body, byte_count=8, **ABOUT)
+        assert staged.reading_path("a").samefile(reader.path("a"))
+        assert staged.entry("a").last_write_time == 7
+        assert staged.path("a").read_bytes() == b"abcdefgh"
+        assert not staged.reading_path("a").samefile(reader.path("a"))
+
+
+@pytest.mark.parametrize(
+    "body", [[b"Xbcdefgh"], [b"abcd", b"efgX"], [b"abc", b"Xef", b"gh"], [b"abcdefgh", b"i"], [b"abcd"], []]
+)
+def test_other_bytes_are_written_whole_wherever_they_begin_to_differ(folder, body):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        commit(staged)
+    whole = b"".join(body)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+        if len(whole) != 8:
+            with pytest.raises(FormatError):
+                staged.add_or_share(reader, "a", body, byte_count=8, **ABOUT)
+        staged.add_or_share(reader, "b" if len(whole) != 8 else "a", body, byte_count=len(whole), **ABOUT)
+        name = "b" if len(whole) != 8 else "a"
+        assert staged.read(name) == whole
+        assert not staged.reading_path(name).samefile(reader.path("a"))
+        assert reader.read("a") == b"abcdefgh"
+
+
+def test_a_file_that_its_disk_damaged_is_not_shared(folder):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+        reader.path("a").write_bytes(b"abcdefgX")
+        staged.add_or_share(reader, "a", [b"abcdefgh"], byte_count=8, **ABOUT)
+        assert staged.read("a") == b"abcdefgh"

@@ -4,7 +4,7 @@ The backup log: which database this is, and the true path of every stored file.
 Text elements (server root, flags, object name and id, …), then ``Collations``, ``Languages`` and ``FileGroups``. A
 model with sqlite metadata has two groups: class 100002, the database (``<id>.<version>.db.xml`` and the key file),
 and class 100069, metadata and data. UTF-16LE with byte order mark, last stored file of the backup. Source:
-[MS-XLDM] 2.1.2.4 for the elements; which of them stand, their order and the two classes read off genuine files.
+[MS-XLDM] 2.1.2.3 for the elements; which of them stand, their order and the two classes read off genuine files.
 
 The *logical name* of a file is its path below the database's folder (``PersistLocationPath`` of the group of class
 100002), or its bare file name where it lies elsewhere (only ``db.xml`` does: it lies beside that folder).

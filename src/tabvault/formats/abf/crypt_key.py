@@ -13,7 +13,7 @@ offset bytes field
 ====== ===== =====================================================================================================
 
 Tabvault carries this file bit for bit and never decrypts a secret with it; the check is for ``verify``. Source:
-[MS-XLDM] 2.8 (which gives the header 44 bytes; genuine files have 48) and genuine files.
+[MS-XLDM] 2.1.2.4 (which gives the header 44 bytes; genuine files have 48) and genuine files.
 """
 
 from __future__ import annotations

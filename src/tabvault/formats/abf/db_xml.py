@@ -1,11 +1,11 @@
 """
 ``<id>.<version>.db.xml``: the definition of the database object.
 
-``<Load><ObjectDefinition><Database>`` with ``Name``, ``ID``, ``ObjectVersion``, ``ObjectID``, ``PersistLocation``,
-… in UTF-8 without declaration. The compatibility level stands here and nowhere in the sqlite metadata. Files of the
-engine carry annotations with carriage returns and about forty namespace declarations, so an edit replaces the text
-of single elements and leaves every other byte alone. Source: [MS-XLDM] 2.5 for the elements; read off genuine files
-of compatibility levels 1103 to 1601.
+``<Load><ObjectDefinition><Database>`` with ``Name``, ``ID``, ``ObjectVersion``, ``ObjectID``, ``PersistLocation``, …
+in UTF-8 without declaration. The compatibility level stands here and nowhere in the sqlite metadata. Files of the
+engine carry annotations with carriage returns and about forty namespace declarations, so an edit replaces the text of
+single elements and leaves every other byte alone. Source: [MS-XLDM] 2.6.1 and 2.6.4 for the elements; read off
+genuine files of compatibility levels 1103 to 1601.
 """
 
 from __future__ import annotations

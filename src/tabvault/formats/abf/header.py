@@ -12,7 +12,7 @@ offset bytes   field
 
 The header is a ``BackupLog`` element with twelve children. ``m_cbOffsetHeader`` and ``DataSize`` say where the virtual
 directory lies, ``Files`` how many entries it has, ``ErrorCode`` whether every stored file is followed by its CRC,
-``ApplyCompression`` whether bodies are Xpress8 chunks. Source: [MS-XLDM] 2.1.2 for the elements; order and absence of
+``ApplyCompression`` whether bodies are Xpress8 chunks. Source: [MS-XLDM] 2.1.1.3 for the elements; order and absence of
 white space read off genuine files.
 """
 

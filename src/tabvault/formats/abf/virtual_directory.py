@@ -3,7 +3,7 @@ The virtual directory: where each stored file lies.
 
 One ``BackupFile`` element per file: ``Path`` (a reserved word or an opaque storage key), ``Size`` (stored bytes,
 the CRC included), ``m_cbOffsetHeader`` (where the stored bytes begin), ``Delete``, and three FILETIMEs (100 ns
-since 1601). UTF-16LE until mid 2018, UTF-8 since, without byte order mark in both. Source: [MS-XLDM] 2.1.2.3 for
+since 1601). UTF-16LE until mid 2018, UTF-8 since, without byte order mark in both. Source: [MS-XLDM] 2.1.3 for
 the elements; encodings, time unit and order read off genuine files.
 """
 

@@ -7,7 +7,8 @@ of it, and a new version of an old one by a rename of what is inside. Files are 
 :meth:`StagedVersion.commit` makes them all durable together before anything refers to them.
 
 A file shared with a committed version by a hard link is one file with two names: to edit it would change the
-committed version. Therefore :meth:`StagedVersion.path` copies such a file first, and nothing else gives a path away.
+committed version. Therefore :meth:`StagedVersion.path` copies such a file first, and nothing else gives a path away
+for editing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import secrets
 import shutil
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from tabvault.errors import ChecksumError, FormatError, LimitError, StorageError
@@ -144,6 +146,55 @@ class StagedVersion(StoredFiles):
             _copy(reader.open(name), path, entry)
             self._unsynced.add(name)
         self._staged[name] = entry
+
+    def add_or_share(
+        self,
+        reader: VersionReader,
+        name: str,
+        pieces: Iterable[bytes | memoryview],
+        *,
+        byte_count: int,
+        last_write_time: int,
+        group_class: int,
+    ) -> None:
+        """
+        Write a file as :meth:`add` does, or share the one that *reader* has, if that holds the very same bytes.
+
+        They are compared while they come, byte by byte with what is on the disk; nothing is written as long as they
+        agree. Arguments and errors as :meth:`add`.
+        """
+        compared = iter(pieces)
+        old = reader.open(name) if name in reader.names() and reader.byte_count(name) == byte_count else None
+        if old is None:
+            self.add(name, compared, byte_count=byte_count, last_write_time=last_write_time, group_class=group_class)
+            return
+        same_byte_count = 0
+        for piece in compared:
+            end = same_byte_count + len(piece)
+            if end > byte_count or old.read_at(same_byte_count, len(piece)) != piece:
+                same = pieces_of(old, offset=0, byte_count=same_byte_count)
+                self.add(
+                    name,
+                    chain(same, [piece], compared),
+                    byte_count=byte_count,
+                    last_write_time=last_write_time,
+                    group_class=group_class,
+                )
+                return
+            same_byte_count = end
+        if same_byte_count != byte_count:
+            raise FormatError(f"the file has {same_byte_count} bytes, not the {byte_count} it should have", file=name)
+        self.link(reader, name)
+        self._staged[name] = self._staged[name]._replace(last_write_time=last_write_time, group_class=group_class)
+
+    def reading_path(self, name: str) -> Path:
+        """
+        Where a staged file lies, for reading: it may be shared with a committed version.
+
+        Raises:
+            FormatError: no such file.
+        """
+        return self._stored_path(name)
 
     def path(self, name: str) -> Path:
         """
