@@ -1,0 +1,69 @@
+"""
+``make bench``: measure, print, and write docs/benchmarks.md.
+
+``python -m bench --size 256`` makes the large database that many MiB (2048 by default); ``--no-write`` only prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import decode, jobs
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SAMPLES = Path(os.environ.get("TABVAULT_SAMPLES", REPOSITORY.parent / "shared" / "samples"))
+
+HEAD = """# Benchmarks
+
+Written by `make bench`; each table is one run, and the figures to read are the ratios. Every command is a whole
+process, start-up included, and takes turns with the others; medians of {runs} runs after one that does not count.
+
+Machine: {machine}. Python {python}, pyarrow {arrow}, DuckDB {duckdb}. {day}.
+"""
+
+
+def machine() -> str:
+    """Cores, memory, kernel."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} shared cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}"
+
+
+def main() -> None:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=2048, metavar="MIB")
+    parser.add_argument("--no-write", action="store_true")
+    options = parser.parse_args()
+    head = HEAD.format(
+        runs=jobs.RUNS,
+        machine=machine(),
+        python=platform.python_version(),
+        arrow=version("pyarrow"),
+        duckdb=version("duckdb"),
+        day=datetime.datetime.now(datetime.UTC).date(),
+    )
+    with tempfile.TemporaryDirectory(prefix="tabvault-bench-") as scratch:
+        parts = [
+            head,
+            "## Decoding every column of every table\n",
+            *decode.report(SAMPLES),
+            "\nGoal: at least 10 x pbixray. *From closed file* includes opening and unwrapping, which both do.\n",
+            "## Backup, restore, verify of a large database\n",
+            *jobs.report(SAMPLES, Path(scratch), byte_count=options.size << 20),
+            "\nGoals: plain backup at least 0.8 of `cp` + fsync; memory of backup and restore under 256 MiB. The database is",
+            "the June 2019 demo with the segments of its tables repeated (`tabvault.testing.large_database`).",
+        ]
+    text = "\n".join(parts) + "\n"
+    print(text)
+    if not options.no_write:
+        (REPOSITORY / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

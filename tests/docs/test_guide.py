@@ -1,0 +1,133 @@
+"""The guide, followed word by word on genuine files: its commands in a shell, its script, its crontab, its Python."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from conftest import missing, sample_path
+from docs.documents import DOCS, Block, blocks, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SAMPLES = {"Quality.abf": "Hugoberry__DataModel.abf", "Sales.pbix": "Hugoberry__rls-sample-report.pbix"}
+TEXT = read(DOCS / "guide.md")
+
+PASSWORD_FILE = ".tabvault-password"
+TIMEOUT_S = 120
+
+
+class Reader:
+    """
+    Somebody who follows the guide, with a home of his own.
+
+    *here* and *there* are the environments of two machines; what a command exports stays in its machine's.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.bin = home / "venv-bin"
+        self.bin.mkdir()
+        (self.bin / "tabvault").write_text(f'#!/bin/sh\nexec {sys.executable} -m tabvault "$@"\n')
+        (self.bin / "tabvault").chmod(0o700)
+        (home / "bin").mkdir()
+        for name, sample in SAMPLES.items():
+            shutil.copy(sample_path(sample), home / name)
+        self.here = {"HOME": str(home), "PATH": f"{self.bin}:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+        self.there = self.here | {"TABVAULT_DATA": str(home / "there")}
+
+    def follow(self, block: Block, environment: dict[str, str]) -> None:
+        """Type each command of a console, and compare what it prints."""
+        for command, printed in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE):
+            status, output = self._typed(command, environment)
+            assert status == 0, f"{command}\n{output}"
+            expected = "[^\n]*".join(map(re.escape, printed.split("…")))
+            assert re.fullmatch(expected, output), f"{command}\n{output}"
+
+    def _typed(self, command: str, environment: dict[str, str]) -> tuple[int, str]:
+        """Status and output of a command. The password waits on the terminal, for a program that asks."""
+        exported = self.home / ".environment"
+        keyboard, terminal = pty.openpty()
+        try:
+            if (self.home / PASSWORD_FILE).exists():
+                os.write(keyboard, (self.home / PASSWORD_FILE).read_bytes())
+            done = subprocess.run(
+                ["/bin/bash", "-c", f"{command}\nstatus=$?; env -0 > {exported}; exit $status"],
+                env=environment,
+                cwd=self.home,
+                stdin=terminal,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        finally:
+            os.close(keyboard)
+            os.close(terminal)
+        for entry in filter(None, exported.read_text().split("\0")):
+            name, _, value = entry.partition("=")
+            environment[name] = value
+        return done.returncode, done.stdout.decode()
+
+    def wait_for_cron(self, crontab: str) -> str:
+        """What cron would mail: the output of the one line, run as cron runs it."""
+        lines = crontab.splitlines()
+        variables = dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
+        (command,) = (re.fullmatch(r"(?:\S+ ){5}(.+)", line)[1] for line in lines if re.match(r"[\d*]", line))  # type: ignore[index]
+        variables["PATH"] = variables["PATH"].replace("/opt/tabvault/bin", str(self.bin))
+        variables["TABVAULT_DATA"] = variables["TABVAULT_DATA"].replace("/home/bi", str(self.home))
+        done = subprocess.run(
+            ["/bin/sh", "-c", command.replace("\\%", "%")],
+            env=variables | {"HOME": str(self.home), "SHELL": "/bin/sh"},
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return f"{done.stdout.decode()}{done.stderr.decode()}"
+
+
+@pytest.mark.slow
+def test_whoever_follows_the_guide_sees_what_it_says(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    has_age = shutil.which("age") is not None
+    for block, following in pairwise([*blocks(TEXT), None]):
+        assert block is not None
+        if "$ age " in block.text and not has_age:
+            break
+        match block.language:
+            case "console" if block.caption == "On the other machine:":
+                reader.follow(block, reader.there)
+            case "console":
+                reader.follow(block, reader.here)
+            case "sh":
+                (path,) = re.findall(r"`~/([^`]+)`:$", block.caption)
+                (tmp_path / path).write_text(block.text)
+            case "crontab":
+                # The backup of today was made when the script was tried out: at night there is none.
+                (today,) = (tmp_path / "backups" / "nightly" / "sales").glob("2*.abf")
+                today.unlink()
+                assert reader.wait_for_cron(block.text) == ""
+                assert "exists" in reader.wait_for_cron(block.text), "cron mails an error"
+            case "python":
+                done = subprocess.run(
+                    [sys.executable, "-c", block.text], cwd=tmp_path, capture_output=True, check=True, timeout=TIMEOUT_S
+                )
+                assert following is not None
+                assert done.stdout.decode() == following.text
+            case other:
+                assert other == "text", f"nobody knows what to do with {other!r}"
+    assert (tmp_path / PASSWORD_FILE).stat().st_mode & 0o077 == 0
+    if not has_age:
+        missing("program age is not installed")
