@@ -5,9 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 import warnings
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tabvault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ROUNDS = 5
 

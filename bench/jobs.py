@@ -61,8 +61,10 @@ def report(samples: Path, scratch: Path, *, byte_count: int) -> list[str]:
     measured = take_turns(commands, runs=RUNS)
     limit = measured["cp + fsync"].seconds
     lines = [
-        f"{raw_byte_count / MIB:,.0f} MiB of database files; plain backup {_mib(container / 'plain.abf')}, "
-        f"compressed {_mib(container / 'small.abf')}.",
+        (
+            f"{raw_byte_count / MIB:,.0f} MiB of database files; plain backup {_mib(container / 'plain.abf')}, "
+            f"compressed {_mib(container / 'small.abf')}."
+        ),
         "",
         "| what | MB/s of database files | of cp + fsync | peak memory, MiB |",
         "| --- | ---: | ---: | ---: |",
