@@ -56,9 +56,9 @@ def main() -> None:
             "\nGoal: at least 10 x pbixray. *From closed file* includes opening and unwrapping, which both do.\n",
             "## Backup, restore, verify of a large database\n",
             *jobs.report(SAMPLES, Path(scratch), byte_count=options.size << 20),
-            "\nGoals: plain backup at least 0.8 of `cp` + fsync; memory of backup and restore under 256 MiB. The database",
-            "is the June 2019 demo with the segments of its tables repeated (`tabvault.testing.large_database`): restic, which",
-            "stores what repeats once, has an easy time with it.",
+            "\nGoals: plain backup at least 0.8 of `cp` + fsync; memory of backup and restore under 256 MiB. The",
+            "database is the June 2019 demo with the segments of its tables repeated",
+            "(`tabvault.testing.large_database`): restic, which stores what repeats once, has an easy time with it.",
         ]
     text = "\n".join(parts) + "\n"
     print(text)

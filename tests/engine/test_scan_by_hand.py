@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from columns_by_hand import STRINGS, altered, built, computed, longs, numbers, reals, strings
@@ -30,6 +31,7 @@ def test_text_is_a_dictionary_with_the_very_entries_of_the_file() -> None:
     assert values.type == scan.column_type(column) == pa.dictionary(pa.int32(), pa.string())
     assert values.chunk(0).dictionary.to_pylist() == ["b", "a", "b"]
     assert values.to_pylist() == ["b", "b", None, "a", "b"]
+    assert np.frombuffer(values.chunk(0).indices.buffers()[1], np.int32).tolist() == [2, 0, 0, 1, 0]
 
 
 def test_segments_and_partitions_follow_each_other_in_storage_order_and_share_a_dictionary() -> None:
@@ -243,16 +245,6 @@ def test_rows_without_storage_are_an_error_and_no_nulls() -> None:
 @pytest.mark.parametrize(
     ("alter", "message"),
     [
-        (
-            lambda s: {"statistics": replace(s.statistics, min_data_id=4)},
-            "segments have 3 rows of ids 3 to 5 with nulls",
-        ),
-        (
-            lambda s: {"statistics": replace(s.statistics, max_data_id=6)},
-            "statistics say 3 rows of ids 3 to 6 with nulls",
-        ),
-        (lambda s: {"statistics": replace(s.statistics, row_count=4)}, "statistics say 4 rows"),
-        (lambda s: {"statistics": replace(s.statistics, has_nulls=False)}, "ids 3 to 5 without nulls"),
         (lambda s: {"dictionary": replace(s.dictionary, last_id=4)}, "data id 5 is beyond LastId 4"),
         (lambda s: {"dictionary": replace(s.dictionary, last_id=6)}, "3 entries, and LastId .* is 6"),
         (lambda s: {"dictionary": replace(s.dictionary, is_operating_on_32=False)}, "entries are int32, not int64"),
@@ -279,13 +271,29 @@ def test_a_segment_map_that_contradicts_the_segments_is_refused() -> None:
             scan.read_column(files, other, column)
 
 
-def test_statistics_of_several_segments_have_to_cover_them() -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"min_data_id": 4}, "the segment has 3 rows of ids 3 to 5 with nulls"),
+        ({"max_data_id": 6}, "statistics say 3 rows of ids 3 to 6 with nulls"),
+        ({"row_count": 4}, "statistics say 4 rows"),
+        ({"has_nulls": False}, "ids 3 to 5 without nulls"),
+    ],
+)
+def test_statistics_are_checked_and_keep_nobody_from_the_values(change: dict[str, object], message: str) -> None:
+    files, table, column = built(DataType.INT64, longs(last_id=5), [[5, 2, 3]], dictionary_file=numbers(7, 8, 9))
+    scan.check_column(files, table, column)
+    other = altered(column, statistics=replace(column.storage.statistics, **change))
+    assert scan.read_column(files, table, other).to_pylist() == [9, None, 7]
+    with pytest.raises(ModelError, match=message):
+        scan.check_column(files, table, other)
+
+
+def test_statistics_of_several_segments_are_nobody_s_error_here() -> None:
     files, table, column = built(DataType.INT64, longs(last_id=5), [[4]], [[5]], dictionary_file=numbers(7, 8, 9))
-    wider = replace(column.storage.statistics, min_data_id=3, has_nulls=True)
-    assert scan.read_column(files, table, altered(column, statistics=wider)).to_pylist() == [8, 9]
-    for narrower in (replace(wider, max_data_id=4), replace(wider, min_data_id=5), replace(wider, row_count=3)):
-        with pytest.raises(ModelError, match="the statistics say"):
-            scan.read_column(files, table, altered(column, statistics=narrower))
+    other = altered(column, statistics=replace(column.storage.statistics, max_data_id=4, row_count=9))
+    scan.check_column(files, table, other)
+    assert scan.read_column(files, table, other).to_pylist() == [8, 9]
 
 
 def test_the_check_of_a_column_counts_its_different_values() -> None:

@@ -6,14 +6,15 @@ described by an ``.idfmeta`` file. Nothing is inferred from a file that is missi
 segment maps, how ids become values says the dictionary's row in the metadata. What is said twice is compared:
 
 (1) the segments of a partition are as many, and their rows sum to as many, as its segment map and the column's
-partition say;
-(2) row count, lowest and highest data id and the presence of nulls are those of the column's statistics;
-(3) no data id is beyond LastId, and the dictionary file has LastId - 2 entries;
-(4) the entries are of the dictionary's data type, and 4 bytes wide exactly if it operates on 32 bits.
+    partition say;
+(2) no data id is beyond LastId, and the dictionary file has LastId - 2 entries;
+(3) the entries are of the dictionary's data type, and 4 bytes wide exactly if it operates on 32 bits;
+(4) row count, lowest and highest data id and the presence of nulls are those of the column's statistics.
 
-(2) is exact where a column has one segment, as in every genuine file at hand. With several, the statistics have to
-cover what
-is found: whether they shrink when a partition goes is not known.
+No value is read by the statistics: (4) is asked by a verification, and not by a reader, who must not be kept from
+values that are whole. It is exact where a column has one segment, as in every genuine file at hand; what an engine
+keeps in them over several, after partitions went, is not known, and :mod:`tabvault.model.consistency` compares them
+as a warning.
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
     from tabvault.model.file_set import FileSet
     from tabvault.model.objects import Column, ColumnStatistics, ColumnStorage, DictionaryStorage, Table
 
-_NO_ENTRIES: dict[tuple[int, bool], Entries] = {
-    (DictionaryDataType.STRING, False): pa.array([], pa.string()),
-    (DictionaryDataType.LONG, True): np.empty(0, np.int32),
-    (DictionaryDataType.LONG, False): np.empty(0, np.int64),
-    (DictionaryDataType.REAL, False): np.empty(0, np.float64),
+_STRINGS = "strings"
+_ELEMENTS: dict[tuple[int, bool], str] = {
+    (DictionaryDataType.STRING, False): _STRINGS,
+    (DictionaryDataType.LONG, True): "int32",
+    (DictionaryDataType.LONG, False): "int64",
+    (DictionaryDataType.REAL, False): "float64",
 }
-"""An empty dictionary, by data type and whether it operates on 32 bits: the combinations that there are."""
+"""What the entries are, by data type and whether it operates on 32 bits: the combinations that there are."""
 
 
 class Part(NamedTuple):
@@ -83,42 +85,42 @@ def parts(files: FileSet, table: Table, column: Column, storage: ColumnStorage) 
 
 def checked_parts(files: FileSet, table: Table, column: Column, storage: ColumnStorage) -> list[Part]:
     """
-    The partitions of a user table's column, after (1), (2) and the first half of (3).
+    The partitions of a user table's column, after (1) and the first half of (2).
 
     Raises:
-        ModelError: the statistics or LastId do not fit the segments, or rows have no files.
+        ModelError: LastId does not fit the segments, or rows have no files.
         FormatError: as :func:`parts`.
     """
-    found_parts = list(parts(files, table, column, storage))
-    segments = [segment.statistics for part in found_parts for segment in part.segments]
-    with_values = [each for each in segments if each.max_data_id != NULL_DATA_ID]
-    found = replace(
-        storage.statistics,
-        min_data_id=min((each.min_data_id for each in with_values), default=NULL_DATA_ID),
-        max_data_id=max((each.max_data_id for each in with_values), default=NULL_DATA_ID),
-        row_count=sum(each.row_count for each in segments),
-        has_nulls=any(each.has_nulls for each in segments),
-    )
-    if not _agree(found, storage.statistics, exactly=len(segments) == 1):
-        raise ModelError(
-            f"{_named(table, column)}: segments have {_in_words(found)}; "
-            f"the statistics say {_in_words(storage.statistics)}"
-        )
+    found = list(parts(files, table, column, storage))
+    highest = max((segment.statistics.max_data_id for part in found for segment in part.segments), default=0)
     dictionary = storage.dictionary
-    if dictionary is not None and dictionary.type == DictionaryType.HASH and found.max_data_id > dictionary.last_id:
-        raise ModelError(f"{_named(table, column)}: data id {found.max_data_id} is beyond LastId {dictionary.last_id}")
-    return found_parts
+    if dictionary is not None and dictionary.type == DictionaryType.HASH and highest > dictionary.last_id:
+        raise ModelError(f"{_named(table, column)}: data id {highest} is beyond LastId {dictionary.last_id}")
+    return found
 
 
-def _agree(found: ColumnStatistics, stated: ColumnStatistics, *, exactly: bool) -> bool:
-    if exactly:
-        return found == stated
-    covered = stated.min_data_id <= found.min_data_id and found.max_data_id <= stated.max_data_id
-    return (
-        found.row_count == stated.row_count
-        and (covered or found.max_data_id == NULL_DATA_ID)
-        and stated.has_nulls >= found.has_nulls
+def check_statistics(stored: list[Part], table: Table, column: Column, stated: ColumnStatistics) -> None:
+    """
+    Demand (4) of a column that has one segment.
+
+    Raises:
+        ModelError: the statistics do not fit it.
+    """
+    segments = [segment.statistics for part in stored for segment in part.segments]
+    if len(segments) != 1:
+        return
+    (only,) = segments
+    found = replace(
+        stated,
+        min_data_id=only.min_data_id,
+        max_data_id=only.max_data_id,
+        row_count=only.row_count,
+        has_nulls=only.has_nulls,
     )
+    if found != stated:
+        raise ModelError(
+            f"{_named(table, column)}: the segment has {_in_words(found)}; the statistics say {_in_words(stated)}"
+        )
 
 
 def _in_words(statistics: ColumnStatistics) -> str:
@@ -132,23 +134,24 @@ def _named(table: Table, column: Column) -> str:
 
 def entries(files: FileSet, table: Table, column: Column, dictionary: DictionaryStorage) -> Entries:
     """
-    The entries of a hash dictionary, after (3) and (4). There is no file as long as there is no entry.
+    The entries of a hash dictionary, after (2) and (3). There is no file as long as there is no entry.
 
     Raises:
         ModelError: the metadata do not say what the entries are.
         FormatError: the dictionary file is damaged, or does not fit the metadata.
     """
-    empty = _NO_ENTRIES.get((dictionary.data_type, dictionary.is_operating_on_32))
-    if empty is None:
+    element = _ELEMENTS.get((dictionary.data_type, dictionary.is_operating_on_32))
+    if element is None:
         raise ModelError(
             f"{_named(table, column)}: no dictionary is of data type {dictionary.data_type}, "
             f"operating on 32 bits: {dictionary.is_operating_on_32}"
         )
-    found = empty
-    if dictionary.file is not None:
+    if dictionary.file is None:
+        found: Entries = pa.array([], pa.string()) if element == _STRINGS else np.empty(0, element)
+    else:
         found = dictionary_file.parse(files.read(dictionary.file), file=dictionary.file)
-        if _element(found) != _element(empty):
-            raise FormatError(f"entries are {_element(found)}, not {_element(empty)}", file=dictionary.file)
+        if _element(found) != element:
+            raise FormatError(f"entries are {_element(found)}, not {element}", file=dictionary.file)
     if len(found) != dictionary.last_id - NULL_DATA_ID:
         raise FormatError(
             f"{len(found)} entries, and LastId of {_named(table, column)} is {dictionary.last_id}", file=dictionary.file
@@ -157,4 +160,4 @@ def entries(files: FileSet, table: Table, column: Column, dictionary: Dictionary
 
 
 def _element(of: Entries) -> str:
-    return str(of.dtype) if isinstance(of, np.ndarray) else "strings"
+    return str(of.dtype) if isinstance(of, np.ndarray) else _STRINGS

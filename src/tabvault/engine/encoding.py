@@ -51,7 +51,7 @@ def by_entries(column: Column, dictionary: DictionaryStorage, entries: Entries) 
         entries: the entries of the dictionary file.
 
     Returns:
-        A function of data ids that are 2, or 3 to the last entry's.
+        A function of data ids that are 2, or 3 to the last entry's. It takes the array of ids over and changes it.
 
     Raises:
         ModelError: BaseId is not 2, or the dictionary cannot hold the column's data type.
@@ -67,16 +67,24 @@ def by_entries(column: Column, dictionary: DictionaryStorage, entries: Entries) 
     if pa.types.is_boolean(target):
         truths = np.concatenate((np.zeros(FIRST_DATA_ID, np.int64), entries))
         return lambda data_ids: values.from_numbers(
-            truths[data_ids], target, is_null=data_ids == NULL_DATA_ID, file=dictionary.file
+            truths[data_ids], target, is_null=_nulls(data_ids), file=dictionary.file
         )
     return lambda data_ids: _indexed(data_ids, converted)
 
 
-def _indexed(data_ids: NDArray[np.uint32], entries: pa.Array) -> pa.DictionaryArray:
+def _nulls(data_ids: NDArray[np.uint32]) -> NDArray[np.bool_] | None:
+    """Which rows are BLANK; None when no row is, as in most columns."""
     is_null = data_ids == NULL_DATA_ID
+    return is_null if is_null.any() else None
+
+
+def _indexed(data_ids: NDArray[np.uint32], entries: pa.Array) -> pa.DictionaryArray:
+    """A dictionary array whose indexes are the ids, but for where they begin; the array of ids becomes theirs."""
+    is_null = _nulls(data_ids)
     indexes = data_ids.view(np.int32)
     indexes -= FIRST_DATA_ID
-    indexes[is_null] = 0
+    if is_null is not None:
+        indexes[is_null] = 0
     return pa.DictionaryArray.from_arrays(
         values.array(pa.int32(), indexes, len(indexes), is_null=is_null), entries, safe=False
     )
@@ -105,10 +113,11 @@ def by_arithmetic(column: Column, dictionary: DictionaryStorage) -> Converter:
         raise ModelError(f"column {column.name!r} of type {target} cannot be computed from its data ids")
 
     def convert(data_ids: NDArray[np.uint32]) -> pa.Array:
-        is_null = data_ids == NULL_DATA_ID
+        is_null = _nulls(data_ids)
         numerators = data_ids.astype(np.int64)
         numerators += base_id
-        numerators[is_null] = 0
+        if is_null is not None:
+            numerators[is_null] = 0
         return values.from_numbers(divided(numerators, magnitude), target, is_null=is_null, file=None)
 
     return convert

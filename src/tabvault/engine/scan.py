@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvault.engine import encoding
-from tabvault.engine.column_files import checked_parts, entries, parts
+from tabvault.engine.column_files import check_statistics, checked_parts, entries, parts
 from tabvault.engine.values import arrow_type
 from tabvault.errors import FormatError, ModelError
 from tabvault.formats.vertipaq import idf
@@ -110,7 +110,8 @@ def check_column(files: FileSet, table: Table, column: Column) -> None:
     """
     Decode a column of any table, system tables included, for the sake of the checks.
 
-    Those of :func:`read_column`, and that the statistics know how many different values there are.
+    Those of :func:`read_column`, and that the statistics say what is found, how many different values there are
+    included.
 
     Raises:
         ModelError: the metadata contradict themselves or the files.
@@ -125,11 +126,12 @@ def check_column(files: FileSet, table: Table, column: Column) -> None:
                 pass
         return
     stored = checked_parts(files, table, column, storage)
+    check_statistics(stored, table, column, storage.statistics)
     convert = _converter(files, table, column, storage.dictionary)
     for file, data_ids in _data_ids(files, stored):
-        _converted(data_ids, convert, file)
         if len(data_ids) == table.row_count > 0:  # one segment; no genuine file tells what holds over several
             _check_distinct_states(data_ids, table, column, storage.statistics.distinct_states)
+        _converted(data_ids, convert, file)
 
 
 def _data_ids(files: FileSet, stored: Sequence[Part]) -> Iterator[tuple[str, NDArray[np.uint32]]]:

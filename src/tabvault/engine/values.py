@@ -132,7 +132,7 @@ def from_numbers(
     Args:
         stored: whole numbers or doubles, shape ``(n,)``, as the column's dictionary holds them.
         target: any type of the table above but string and binary.
-        is_null: which of them are null, if any may be; what is stored there has to be legal all the same.
+        is_null: which of them are null, if any is; what is stored there has to be legal all the same.
         file: logical name, for errors.
 
     Raises:
@@ -149,7 +149,7 @@ def from_numbers(
     elif pa.types.is_timestamp(target):
         data = _microseconds(stored.astype(np.float64), file=file)
     else:
-        data = np.ascontiguousarray(stored, target.to_pandas_dtype())
+        data = stored.astype(target.to_pandas_dtype())  # a copy: what is stored may be a view of the file
     return array(target, data, len(stored), is_null=is_null)
 
 
@@ -157,9 +157,10 @@ def array(
     arrow_type: pa.DataType, data: NDArray[np.generic], length: int, *, is_null: NDArray[np.bool_] | None
 ) -> pa.Array:
     """An Arrow array over *data*, which is laid out as *arrow_type* demands, with nulls where *is_null* says so."""
-    null_count = 0 if is_null is None else int(np.count_nonzero(is_null))
-    validity = pa.py_buffer(np.packbits(~is_null, bitorder="little")) if is_null is not None and null_count else None
-    return pa.Array.from_buffers(arrow_type, length, [validity, pa.py_buffer(data)], null_count)
+    if is_null is None:
+        return pa.Array.from_buffers(arrow_type, length, [None, pa.py_buffer(data)], 0)
+    validity = pa.py_buffer(np.packbits(~is_null, bitorder="little"))
+    return pa.Array.from_buffers(arrow_type, length, [validity, pa.py_buffer(data)], int(np.count_nonzero(is_null)))
 
 
 def _microseconds(ole_dates: NDArray[np.float64], *, file: str | None) -> NDArray[np.int64]:

@@ -103,3 +103,19 @@ class Cursor:
         """
         if self.remaining:
             raise FormatError(f"{self.remaining} bytes follow the end of {what}", file=self.file, offset=self.offset)
+
+    def expect_padding(self, what: str) -> None:
+        """
+        Demand that nothing but zeros follows.
+
+        Raises:
+            FormatError: something else does.
+        """
+        rest = bytes(self._data[self.offset :])
+        padding_byte_count = len(rest) - len(rest.lstrip(b"\0"))
+        if padding_byte_count < len(rest):
+            raise FormatError(
+                f"{len(rest)} bytes follow the end of {what}, and not all are zeros",
+                file=self.file,
+                offset=self.offset + padding_byte_count,
+            )

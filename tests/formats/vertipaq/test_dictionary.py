@@ -142,6 +142,12 @@ def test_low_bytes_get_the_high_byte_of_their_page() -> None:
     ]
 
 
+def test_low_bytes_over_ascii_take_two_bytes_each() -> None:
+    lengths = bytes(32) + b"\x10" + bytes(83) + b"\x10" + bytes(11)  # 41 is 0, E9 is 1
+    data = compressed(0, 1, 2, bits=4, codes="00a0 0000", lengths=lengths)
+    assert entries(string_dictionary(data, longest=2)) == ["é", "A", "éA"]
+
+
 def test_a_page_of_many_character_sets_codes_both_bytes() -> None:
     lengths = bytearray(A_BC)
     lengths[0] = 0x01  # 00 takes the short code, 41 and 42 the long ones
@@ -258,10 +264,11 @@ def test_an_element_of_another_size_is_refused() -> None:
 
 
 @pytest.mark.parametrize("data", [UNIT, MONTH, GOOD], ids=["numbers", "string", "pages"])
-def test_every_prefix_is_refused_and_nothing_may_follow(data: bytes) -> None:
+def test_every_prefix_is_refused_and_only_zeros_may_follow(data: bytes) -> None:
     every_prefix_is_refused(entries, data)
-    with pytest.raises(FormatError, match="follow the end of"):
-        entries(data + b"\0")
+    assert len(entries(data + bytes(9))) == len(entries(data))
+    with pytest.raises(FormatError, match=r"10 bytes follow the end of .* not all are zeros"):
+        entries(data + bytes(9) + b"\1")
 
 
 @pytest.mark.parametrize("data", [UNIT, MONTH, GOOD], ids=["numbers", "string", "pages"])

@@ -93,7 +93,7 @@ def test_bins_double_when_they_would_hold_over_four_and_a_half(records: int, bit
         (CROWDED[:40] + b"\0" + CROWDED[41:], "statistics flag"),
         (CROWDED[:41] + b"\x49" + CROWDED[42:], "statistics say"),
         (CROWDED[:32] + b"\x1f" + CROWDED[33:], "cBins is 16 and mask 31"),
-        (CROWDED + b"\0", "follow the end of the overflow entries"),
+        (CROWDED + b"\0\1", "follow the end of the overflow entries"),
     ],
 )
 def test_a_relation_that_does_not_hold_is_refused(data: bytes, message: str) -> None:

@@ -131,6 +131,19 @@ def test_no_code_at_all_holds_empty_strings_only() -> None:
         strings(bytes(2), bytes(128), 0, 1)
 
 
+@pytest.mark.usefixtures("decoder")
+def test_a_long_page_is_cut_at_every_string() -> None:
+    chosen = np.random.default_rng(3)
+    texts = [chosen.integers(0, 40, size).astype(np.uint8).tobytes() for size in chosen.integers(0, 60, 5000)]
+    stream, lengths, offsets = encoded(texts)
+    assert sum(map(len, texts)) > 4 * huffman._BLOCK_SYMBOL_COUNT
+    assert strings(stream, lengths, *offsets) == texts
+    for index in (4900, 5000):
+        moved = [*offsets[:index], offsets[index] - 1, *offsets[index + 1 :]]
+        with pytest.raises(FormatError, match=r"does not end with a code|do not ascend"):
+            strings(stream, lengths, *moved)
+
+
 _FUZZ = """
 import random, sys
 import numpy as np

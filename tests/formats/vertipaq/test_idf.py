@@ -266,6 +266,22 @@ def test_metadata_that_contradict_the_words_are_refused(meta: SegmentMeta, messa
     assert refusal.value.offset is not None
 
 
+@pytest.mark.parametrize("stretches", [[(0, 4)], [(0, 6)], [(1, 5)], [(0, 3), (3, 1)], [(0, 3), (2, 2)]])
+def test_one_stretch_has_to_be_for_all_rows(stretches: list[tuple[int, int]]) -> None:
+    packed_ids = packed([0, 1, 2, 3, 0], 2)
+    meta = hybrid(records=5, ids=(3, 6), entries=(0, len(stretches)), sub_records=5)
+    words = [entry(0xFFFFFFFF - taken, count) for taken, count in stretches]
+    with pytest.raises(FormatError, match=r"OthersRLERuns say 5, 5|mark of its place"):
+        decoded(frame(*words, of=16) + packed_ids, meta)
+
+
+def test_two_stretches_side_by_side_are_read_too() -> None:
+    """The engine writes one; nothing but its habit forbids two."""
+    meta = hybrid(records=5, ids=(3, 6), entries=(0, 2), sub_records=5)
+    words = (entry(0xFFFFFFFF, 3), entry(0xFFFFFFFF - 3, 2))
+    assert decoded(frame(*words, of=16) + packed([0, 1, 2, 3, 0], 2), meta) == [[3, 4, 5, 6, 3]]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -295,9 +311,10 @@ def test_a_packed_value_over_the_highest_id_is_refused_even_where_its_sum_wraps(
             decoded(frame(entry(0xFFFFFFFF, 2), of=16) + packed([0, stored], 32), meta)
 
 
-def test_the_file_ends_with_its_last_segment() -> None:
-    with pytest.raises(FormatError, match="8 bytes follow the end of the last segment"):
-        decoded(MIXED + bytes(8), MIXED_META)
+def test_only_zeros_may_follow_the_last_segment() -> None:
+    assert np.array_equal(decoded(MIXED + bytes(8), MIXED_META), decoded(MIXED, MIXED_META))
+    with pytest.raises(FormatError, match="9 bytes follow the end of the last segment"):
+        decoded(MIXED + bytes(8) + b"\1", MIXED_META)
     every_prefix_is_refused(lambda data: decoded(data, MIXED_META), MIXED)
 
 

@@ -147,6 +147,7 @@ def test_a_class_whose_layout_is_not_known_is_refused(offset: int, value: int) -
     [
         (20, "<Q", 16, "RowCount is 15, and Records is 16"),
         (60, "<Q", 6, r"StorageUsedSize is 6, and 2 \* \(RLERuns \+ OthersRLERuns \+ 1\) is 4"),
+        (68, "<B", 1, "SegmentNeedsResizing is 1, not 0"),
         (69, "<i", 4, "Min is 4, and the lowest data id is 3"),
         (115, "<B", 1, "Min is 3, and the lowest data id is 2"),
         (115, "<B", 2, "HasNulls is 2, neither 0 nor 1"),

@@ -13,7 +13,7 @@ width    values in a word
 The engine uses fourteen widths, and always one word more than full words are needed: ``count // per_word + 1``, so an
 extra word stands behind a count that fills its words exactly, and one word stands for no value at all.
 
-Source: [MS-XLDM] 2.7.3 (layout); the widths and the extra word were read off genuine files, without an exception.
+Source: [MS-XLDM] 2.7.1 (layout); the widths and the extra word were read off genuine files, without an exception.
 """
 
 from __future__ import annotations

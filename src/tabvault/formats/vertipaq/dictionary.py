@@ -94,7 +94,7 @@ def _numbers(cursor: Cursor, dictionary_type: int, hash_entry: tuple[int, ...]) 
         )
     _check_hash_entry(hash_entry, value_byte_count=element_size, file=cursor.file)
     values = np.frombuffer(cursor.take(count * element_size, "values"), number)
-    cursor.expect_end("the values")
+    cursor.expect_padding("the values")
     return values
 
 

@@ -99,7 +99,7 @@ def parse(data: bytes | memoryview, *, file: str | None) -> HashIndex:
     bins = np.frombuffer(cursor.take(bin_count * _BIN_BYTE_COUNT, "bins"), _BIN)
     overflow_count = cursor.u64("overflow count")
     overflow = np.frombuffer(cursor.take(8 * overflow_count, "overflow entries"), "<u4").reshape(-1, 2)
-    cursor.expect_end("the overflow entries")
+    cursor.expect_padding("the overflow entries")
 
     counts = bins["count"].astype(np.int64)
     found = (int(counts.sum()), int(_overflow(counts).sum()), int(bins["zero"].max()), int(bins["end"].max()))

@@ -113,7 +113,10 @@ def _starts(
             return None
         starts[done:until] = found + (first + 1)
         done = until
-    return starts if done == len(bit_offsets) and end_bit == bit_offsets[-1] else None
+    decoded_all = (
+        done == len(bit_offsets) and end_bit == bit_offsets[-1]
+    )  # what the native code did is not taken on trust
+    return starts if decoded_all else None
 
 
 def code_lengths(packed_lengths: bytes | memoryview) -> NDArray[np.uint8]:

@@ -1,7 +1,8 @@
 """
 Column data: the data ids of the rows of one column in one partition.
 
-The file is one segment after the other and nothing else; what the words mean stands in the ``.idfmeta`` file beside it.
+The file is one segment after the other, and at most zeros behind them; what the words mean stands in the ``.idfmeta``
+file beside it.
 
 ========= ======================================================================
 bytes     a segment
@@ -15,7 +16,7 @@ bytes     a segment
 Segments of table columns are hybrid, see :mod:`tabvault.formats.vertipaq.hybrid`. Those of system tables are
 NoSplit<N>: the words are bit-packed, value = stored + Min.
 
-Source: [MS-XLDM] 2.3.1; that nothing else stands in the file was read off genuine files.
+Source: [MS-XLDM] 2.3.1; genuine files at hand have no zeros behind the last segment.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def decode(
 
     Raises:
         TruncatedError: the file ends inside a segment.
-        FormatError: the words contradict the segment metadata, or bytes follow the last segment.
+        FormatError: the words contradict the segment metadata, or other bytes than zeros follow the last segment.
     """
     frames = _frames(data, segments, is_hybrid=True, file=file)
     return (
@@ -92,7 +93,7 @@ def decode_system(
 
     Raises:
         TruncatedError: the file ends inside a segment.
-        FormatError: the words contradict the segment metadata, or bytes follow the last segment.
+        FormatError: the words contradict the segment metadata, or other bytes than zeros follow the last segment.
     """
     frames = _frames(data, segments, is_hybrid=False, file=file)
     return (
@@ -122,7 +123,7 @@ def _frames(
         offset, words = _words(cursor, stated, "segment")
         sub_offset, sub_words = _words(cursor, stated and stated.sub, "subsegment") if is_hybrid else (0, words[:0])
         frames.append(_Frame(offset, words, sub_offset, sub_words))
-    cursor.expect_end("the last segment")
+    cursor.expect_padding("the last segment")
     return frames
 
 

@@ -37,7 +37,7 @@ single: ``u8`` high byte, ``u32 uiDecodeBits`` (a hint), 128 bytes code lengths,
 bits; there is no NUL. Single: a symbol is the low byte of a unit whose high byte is the page's; multiple: the symbols
 are the bytes of the units.
 
-Source: [MS-XLDM] 2.3.2.1.3 and 2.7.4; the marks' values, the units of handles, the sum that makes the allocation and
+Source: [MS-XLDM] 2.3.2.1.2 and 2.7.4; the marks' values, the units of handles, the sum that makes the allocation and
     the meaning
 of containsNulls were read off genuine files (spare allocation: also github.com/Hugoberry/pbixray/pull/60).
 """
@@ -126,7 +126,7 @@ def parse(cursor: Cursor) -> pa.StringArray | pa.LargeStringArray:
         )
     pages = [_page(cursor) for _ in range(page_count)]
     handles = _handles(cursor, pages, count=count)
-    cursor.expect_end("the handles")
+    cursor.expect_padding("the handles")
 
     parts = []
     longest = 0

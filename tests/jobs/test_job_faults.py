@@ -13,8 +13,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from vaults import bodies, vault_with
+from vaults import SMALL, bodies, vault_with
 
+from conftest import sample_path
 from tabvault.errors import JobCancelledError, StoreUnavailableError, TabvaultError
 from tabvault.jobs.backup import backup_database
 from tabvault.jobs.landing import LandingOptions
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tabvault.jobs.progress import Progress
+
+
+TINY = "Hugoberry__empty-schema-calc-only.pbix"
 
 
 def whole(path: Path, password: str | None = None) -> bool:
@@ -98,9 +102,12 @@ def test_a_restore_is_old_or_new_whichever_file_call_fails(
         "tabvault.storage.data_folder.database_folder",
         "tabvault.storage.data_folder.folder",
     )
-    with vault_with(tmp_path, "Hugoberry__empty-schema-calc-only.pbix") as vault:
+    with vault_with(tmp_path, TINY) as vault:
         vault.backup("shop")
-        before = bodies(vault, "shop")
+        vault.import_file(str(sample_path(SMALL)), "shop", overwrite=True)
+        vault.backup("shop", "old.abf")
+        old = bodies(vault, "shop")
+        new = None
         for fail_at in range(1, 100_000):
             counter = CallCounter(fail_at=fail_at, when=when)
             with monkeypatch.context() as patch:
@@ -108,12 +115,19 @@ def test_a_restore_is_old_or_new_whichever_file_call_fails(
                     patch.setattr(f"{module}.os", FaultyModule(os, counter, names))
                 with contextlib.suppress(TabvaultError):
                     vault.restore("shop.abf", overwrite=True)
-            assert bodies(vault, "shop") == before
+            found = bodies(vault, "shop")
             if not counter.has_failed:
                 break
-        assert fail_at > 50
+            if found != old:
+                assert new in (None, found)
+                new = found
+                vault.restore("old.abf", overwrite=True)
+                assert bodies(vault, "shop") == old
+        assert new in (None, found)
+        assert found != old
+        assert fail_at > 100
     with Vault(tmp_path / "data") as again:
-        assert bodies(again, "shop") == before
+        assert bodies(again, "shop") == found
 
 
 def test_cancelling_at_any_moment_leaves_nothing_behind(tmp_path: Path) -> None:
