@@ -38,8 +38,7 @@ class ContainerFiles:
         """The whole file; its CRC has been checked, where the backup has one."""
         if self.byte_count(name) > FILE_BYTE_COUNT_MAX:
             raise LimitError(f"file of {self.byte_count(name)} bytes is over {FILE_BYTE_COUNT_MAX}", file=name)
-        pieces = list(self._container.body(name))
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self._container.read(name)
 
     def open(self, name: str) -> ByteSource:
         """The file for reading in ranges (held in memory: it may be compressed)."""

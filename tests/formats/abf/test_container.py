@@ -46,7 +46,7 @@ def test_a_container_written_out_by_hand_is_read(*, crc: bool, utf8_directory: b
         "metadata.sqlitedb",
     ]
     for (_, _, raw), name in zip(by_hand.FILES, container.files, strict=True):
-        assert b"".join(container.body(name)) == raw
+        assert b"".join(container.body(name)) == container.read(name) == raw
     assert container.log.object_name == "shop"
     assert [group.class_ for group in container.log.groups] == [100002, 100069]
     assert container.part("PARTITIONS") == b"\xff\xfe" + by_hand.utf16("<Partitions/>")
@@ -114,6 +114,9 @@ def test_a_flipped_bit_in_any_stored_file_is_a_checksum_error_that_names_it() ->
         damaged[entry.offset + entry.byte_count // 2] ^= 0x10
         with pytest.raises(ChecksumError) as caught:
             list(opened(bytes(damaged)).body(name))
+        assert caught.value.file == name
+        with pytest.raises(ChecksumError) as caught:
+            opened(bytes(damaged)).read(name)
         assert caught.value.file == name
 
 

@@ -143,6 +143,24 @@ class Container:
         yield from xpress8.decompress(stored, file=name, raw_byte_count=file.byte_count)
         stored.finish()
 
+    def read(self, name: str) -> bytes | memoryview:
+        """
+        One database file whole, its CRC checked: one read where it is stored as it is, which most column files are.
+
+        Raises:
+            FormatError: as :meth:`body`.
+            ChecksumError: its CRC does not match.
+        """
+        file = self.files.get(name)
+        if file is None or self.header.apply_compression:
+            return b"".join(self.body(name))
+        stored = self._source.read_at(file.entry.offset, file.entry.byte_count)
+        if not self.header.error_code:
+            return stored
+        body = memoryview(stored)[: file.byte_count]
+        _check_crc(bytes(stored[file.byte_count :]), crc32.crc32(body), file=name)
+        return body
+
     def reemit(self) -> Iterator[bytes | memoryview]:
         """
         The container again from its parsed parts: page 0 and directory written anew, stored bytes as they are.
@@ -239,8 +257,9 @@ class _ChecksummedSource:
         assert self._done == self.byte_count, "the CRC is compared when every stored byte has been read"
         if not self._has_crc:
             return
-        found = bytes(self._span.read_at(self.byte_count, crc32.CRC_BYTE_COUNT))
-        if found != crc32.stored(self._crc):
-            raise ChecksumError(
-                f"CRC is {found.hex(' ')}, the bytes give {crc32.stored(self._crc).hex(' ')}", file=self._file
-            )
+        _check_crc(bytes(self._span.read_at(self.byte_count, crc32.CRC_BYTE_COUNT)), self._crc, file=self._file)
+
+
+def _check_crc(found: bytes, crc: int, *, file: str) -> None:
+    if found != crc32.stored(crc):
+        raise ChecksumError(f"CRC is {found.hex(' ')}, the bytes give {crc32.stored(crc).hex(' ')}", file=file)
