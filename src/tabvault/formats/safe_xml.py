@@ -90,7 +90,8 @@ def leaf_text(element: etree._Element, *, file: str) -> str:
 
 def leaf(name: str, text: str | int) -> str:
     """One element as engines write it: escaped text, ``<Name/>`` when there is none."""
-    return f"<{name}>{_escape(str(text))}</{name}>" if text != "" else f"<{name}/>"
+    # A carriage return that is not written as a reference comes back as a line feed from every XML reader.
+    return f"<{name}>{_escape(str(text), {'\r': '&#13;'})}</{name}>" if text != "" else f"<{name}/>"
 
 
 def integer(text: str, *, what: str, file: str, signed: bool = False) -> int:
