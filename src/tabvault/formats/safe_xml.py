@@ -22,6 +22,9 @@ XML_BYTE_COUNT_MAX = 256 << 20
 
 BOM_UTF16 = b"\xff\xfe"
 
+_REFERENCES = {"\r": "&#13;"}
+"""A carriage return that is not written as a reference comes back as a line feed from every XML reader."""
+
 
 def text_of(data: bytes | memoryview, *, file: str) -> str:
     """
@@ -90,8 +93,7 @@ def leaf_text(element: etree._Element, *, file: str) -> str:
 
 def leaf(name: str, text: str | int) -> str:
     """One element as engines write it: escaped text, ``<Name/>`` when there is none."""
-    # A carriage return that is not written as a reference comes back as a line feed from every XML reader.
-    return f"<{name}>{_escape(str(text), {'\r': '&#13;'})}</{name}>" if text != "" else f"<{name}/>"
+    return f"<{name}>{_escape(str(text), _REFERENCES)}</{name}>" if text != "" else f"<{name}/>"
 
 
 def integer(text: str, *, what: str, file: str, signed: bool = False) -> int:

@@ -18,7 +18,7 @@ from tabvault.formats.byte_source import MemorySource
 
 # What XML 1.0 can carry.
 XML_TEXT = st.text(
-    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="\ufffe\uffff", whitelist_characters="\t\n\r"),
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff", include_characters="\t\n\r"),
     max_size=40,
 )
 U64 = st.integers(0, (1 << 64) - 1)
