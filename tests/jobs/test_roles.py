@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from vaults import WITH_ROLES, vault_with
 
+from conftest import sample_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -20,29 +22,31 @@ def roles(vault: Vault, database: str) -> dict[str, list[str]]:
         return {role.name: sorted(member.name for member in role.members) for role in opened.model.roles}
 
 
-def set_roles(vault: Vault, database: str, *, rename: dict[str, str], members: dict[str, list[str]]) -> None:
-    """Commit a new version in which roles have other names and members, by plain SQL."""
+def set_roles(
+    vault: Vault, database: str, *, rename: dict[str, str], members: dict[str, list[str]], name: str | None = None
+) -> None:
+    """Commit a new version in which roles have other names and members, by plain SQL; perhaps under another *name*."""
     with vault.folder.read(database) as version, vault.folder.stage() as staged:
-        for name in version.names():
-            staged.link(version, name)
+        for file in version.names():
+            staged.link(version, file)
         with sqlite3.connect(staged.path("metadata.sqlitedb")) as connection:
             for old, new in rename.items():
                 connection.execute("UPDATE Role SET Name = ? WHERE Name = ?", (new, old))
             connection.execute("DELETE FROM RoleMembership")
             for role, names in members.items():
-                for name in names:
+                for member in names:
                     connection.execute("UPDATE DBPROPERTIES SET VALUE = VALUE + 1 WHERE NAME = 'MAXID'")
                     connection.execute(
                         "INSERT INTO RoleMembership "
                         "(ID, RoleID, MemberName, MemberID, IdentityProvider, MemberType, ModifiedTime) "
                         "SELECT (SELECT VALUE FROM DBPROPERTIES WHERE NAME = 'MAXID'), ID, ?, ?, 'AzureAD', 2, 0 "
                         "FROM Role WHERE Name = ?",
-                        (name, name, role),
+                        (member, member, role),
                     )
         connection.close()
         manifest = version.manifest
         staged.commit(
-            name=manifest.name,
+            name=name or manifest.name,
             database_id=manifest.id,
             compatibility_level=manifest.compatibility_level,
             read_write_mode=manifest.read_write_mode,
@@ -92,3 +96,23 @@ def test_ignore_security_into_a_new_database_has_no_roles(vault: Vault) -> None:
     assert roles(vault, "new") == {}
     vault.backup("new", "again.abf")
     assert vault.inspect("storage:again.abf").roles == ()
+
+
+def test_a_database_whose_id_is_another_ones_name_keeps_its_own_roles(tmp_path: Path) -> None:
+    """Rename Sales to Sales_old (the id stays) and make a new Sales: names and ids now cross."""
+    with vault_with(tmp_path, WITH_ROLES, "Sales") as vault:
+        vault.backup("Sales", "file.abf")
+        first = next(iter(roles(vault, "Sales")))
+        set_roles(vault, "Sales", rename={first: "mine"}, members={"mine": ["ann@x"]}, name="Sales_old")
+        vault.import_file(str(sample_path("Hugoberry__abc.pbix")), "Sales")
+        assert {(listing.name, listing.id == "Sales") for listing in vault.databases()} == {
+            ("Sales", False),
+            ("Sales_old", True),
+        }
+        before = roles(vault, "Sales_old")
+        vault.restore("file.abf", "Sales_old", overwrite=True, security="ignoreSecurity")
+        assert roles(vault, "Sales_old") == before
+        assert before["mine"] == ["ann@x"]
+        rows = {listing.name: listing.row_count for listing in vault.databases()}
+        with vault.open("Sales_old") as old:
+            assert rows["Sales_old"] == sum(table.row_count for table in old.tables) != rows["Sales"]

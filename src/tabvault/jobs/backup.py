@@ -183,6 +183,10 @@ def _log(version: VersionReader, origin: Origin, storage_paths: dict[str, str], 
     if definition_name is None:
         raise DataFolderDamagedError(f"database {manifest.name!r} has no db.xml")
     definition = db_xml.parse(version.read(definition_name), file=definition_name)
+    if (definition.name, definition.id) != (manifest.name, manifest.id):
+        raise DataFolderDamagedError(
+            f"the manifest is of {manifest.name!r} ({manifest.id!r}), db.xml of {definition.name!r} ({definition.id!r})"
+        )
     folder_path = f"{SERVER_ROOT}\\{manifest.id}.{definition.persist_location}.db"
 
     def group(class_: int, *, version_: int, location: int, object_id: str) -> FileGroup:

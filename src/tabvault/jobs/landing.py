@@ -239,7 +239,7 @@ def land(folder: DataFolder, landing: Landing, options: LandingOptions, meter: P
     """
     container = landing.container
     with contextlib.ExitStack() as stack:
-        replaced = stack.enter_context(folder.read(landing.replaces.id)) if landing.replaces is not None else None
+        replaced = stack.enter_context(folder.read(landing.replaces)) if landing.replaces is not None else None
         staged = stack.enter_context(folder.stage())
         meter.step("restoring", landing.raw_byte_count)
         for file in container.files.values():

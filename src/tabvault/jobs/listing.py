@@ -44,7 +44,7 @@ def list_databases(folder: DataFolder) -> list[DatabaseListing]:
 def _listing(folder: DataFolder, info: DatabaseInfo) -> DatabaseListing:
     mode = row_count = table_count = problem = None
     try:
-        with folder.read(info.id) as version, Metadata.open(version.path(METADATA_FILE)) as metadata:
+        with folder.read(info) as version, Metadata.open(version.path(METADATA_FILE)) as metadata:
             model = load_model(metadata)
             mode = mode_of(model)
             row_count = sum(table.row_count for table in model.tables)

@@ -135,16 +135,20 @@ class DataFolder:
         with self._catalogue_lock:
             return self._found(name_or_id)
 
-    def read(self, name_or_id: str) -> VersionReader:
+    def read(self, database: str | DatabaseInfo) -> VersionReader:
         """
         Begin to read the current version of a database, which stays until the reader is closed.
+
+        Args:
+            database: its name or id as a person gives it; or which one it is, for a caller who knows: one database's id
+                may be another one's name.
 
         Raises:
             DatabaseNotFoundError: there is none.
             DataFolderDamagedError: it is damaged.
         """
         with self._catalogue_lock:
-            info = self._found(name_or_id)
+            info = self._found(database) if isinstance(database, str) else self._present(database)
             if info.damage is not None:
                 raise DataFolderDamagedError(
                     f"database {info.name!r} is damaged: {info.damage}",
@@ -284,6 +288,12 @@ class DataFolder:
             if names
             else "there are no databases yet",
         )
+
+    def _present(self, info: DatabaseInfo) -> DatabaseInfo:
+        current = self._catalogue.get(info.key)
+        if current is None:
+            raise DatabaseNotFoundError(f"database {info.name!r} was dropped meanwhile")
+        return current
 
     def _release(self, key: str, version: int) -> None:
         with self._catalogue_lock:
