@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ import pytest
 
 import tabvault
 from conftest import sample_path
-from tabvault.errors import DatabaseNotFoundError, ModelError
+from tabvault.errors import DatabaseError, DatabaseNotFoundError, ModelError
+from tabvault.storage.data_folder.folder import DataFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +81,26 @@ def test_a_database_stays_readable_while_it_is_restored_over(tmp_path: Path) -> 
             vault.restore("shop.abf", overwrite=True)
             vault.drop("shop")
             assert [table.to_arrow() for table in shop.tables] == before
+
+
+@pytest.mark.parametrize("name", [CONTOSO, "Hugoberry__DataModel.abf"])
+def test_tables_keep_their_file_open_and_say_so_when_it_was_closed(tmp_path: Path, name: str) -> None:
+    tables = tabvault.open(sample_path(name), data=tmp_path).tables
+    gc.collect()
+    assert sum(table.to_arrow().num_rows for table in tables) == sum(table.row_count for table in tables) > 0
+    with tabvault.open(sample_path(name), data=tmp_path) as database:
+        table = database.tables[0]
+    with pytest.raises(DatabaseError, match="was closed"):
+        table.to_arrow()
+
+
+def test_what_nobody_uses_any_more_is_closed(tmp_path: Path) -> None:
+    with tabvault.Vault(tmp_path) as vault:
+        vault.import_file(str(sample_path("Hugoberry__abc.pbix")), "shop")
+    tables = tabvault.open("shop", data=tmp_path).tables
+    del tables
+    gc.collect()
+    DataFolder.open(tmp_path).close()
 
 
 def test_progress_is_told_and_adds_up(tmp_path: Path) -> None:

@@ -180,3 +180,44 @@ def test_two_vaults_of_one_process_share_the_data_folder(tmp_path: Path) -> None
     with vault_with(tmp_path) as one, Vault(tmp_path / "data") as other:
         assert [listing.name for listing in other.databases()] == ["shop"]
         assert one.folder is other.folder
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("x?y", "x_y.abf"),
+        ("A/B: C", "A_B_ C.abf"),
+        ("CON", "_CON.abf"),
+        ("..", "_.abf"),
+        ("Größe (2)", "Größe (2).abf"),
+    ],
+)
+def test_any_database_name_gives_a_default_file_name(vault: Vault, name: str, file: str) -> None:
+    vault.restore("plain.abf", name)
+    assert vault.backup(name).file == file
+    assert vault.restore(file, "again").database == "again"
+
+
+def test_a_name_too_long_for_a_file_asks_for_one(vault: Vault) -> None:
+    name = "n" * 300
+    vault.restore("plain.abf", name)
+    with vault.open(name) as database:
+        assert database.name == name
+    with pytest.raises(errors.InvalidNameError) as caught:
+        vault.backup(name)
+    assert caught.value.hint == "give the name of the file"
+    assert vault.backup(name, "n.abf").file == "n.abf"
+
+
+@pytest.mark.parametrize("identifier", ["", " ", "x" * 600, "a\tb"])
+def test_an_id_that_cannot_be_one_is_refused_before_anything_is_written(
+    tmp_path: Path, vault: Vault, identifier: str
+) -> None:
+    def change(name: str, body: bytes) -> bytes:
+        return body.replace(b"<ID>shop</ID>", f"<ID>{identifier}</ID>".encode()) if name.endswith(".db.xml") else body
+
+    container = tmp_path / "data/storage/backups"
+    (container / "other.abf").write_bytes(with_bodies((container / "plain.abf").read_bytes(), change))
+    with pytest.raises(errors.FormatError):
+        vault.restore("other.abf", overwrite=True)
+    assert not any(os.scandir(vault.folder.spool_folder))

@@ -14,18 +14,22 @@ The Python interface: what ``import tabvault`` gives.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tabvault.errors import DatabaseError
 from tabvault.jobs.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from types import TracebackType
 
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.reading import Table
+    from tabvault.model.file_set import FileSet
     from tabvault.model.objects import Model
 
 
@@ -57,7 +61,7 @@ def open_database(
 
 class Database:
     """
-    An opened database. A context manager; without ``with`` it is closed when it is garbage.
+    An opened database. A context manager; without ``with`` it is closed when neither it nor a table of it is in use.
 
     Its tables stay readable until then, whatever is restored over it meanwhile.
     """
@@ -81,7 +85,7 @@ class Database:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The user tables, hidden ones included, in the order of the model."""
-        return self._opened.tables
+        return tuple(self._kept(table) for table in self._opened.tables)
 
     def table(self, name: str) -> Table:
         """
@@ -90,7 +94,15 @@ class Database:
         Raises:
             ModelError: no such table.
         """
-        return self._opened.table(name)
+        return self._kept(self._opened.table(name))
+
+    def _kept(self, table: Table) -> Table:
+        return dataclasses.replace(table, files=_KeptFiles(self, table.files))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its tables can be read no more."""
+        return not self._close.alive
 
     def __iter__(self) -> Iterator[Table]:
         """The tables."""
@@ -107,3 +119,28 @@ class Database:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _KeptFiles:
+    """The files of a table, which keep their database open, and refuse when it was closed all the same."""
+
+    def __init__(self, database: Database, files: FileSet) -> None:
+        self._database = database
+        self._files = files
+
+    def _opened(self) -> FileSet:
+        if self._database.is_closed:
+            raise DatabaseError("the database was closed", hint="read its tables inside the with block")
+        return self._files
+
+    def names(self) -> Collection[str]:
+        return self._opened().names()
+
+    def byte_count(self, name: str) -> int:
+        return self._opened().byte_count(name)
+
+    def read(self, name: str) -> bytes | memoryview:
+        return self._opened().read(name)
+
+    def open(self, name: str) -> ByteSource:
+        return self._opened().open(name)

@@ -15,13 +15,22 @@ Invariants, each tested by making every storage call fail in turn, before and af
 
 from __future__ import annotations
 
+import contextlib
+import re
 import secrets
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import ChecksumError, DatabaseError, DataFolderDamagedError, ModelError, StorageError
+from tabvault.errors import (
+    ChecksumError,
+    DatabaseError,
+    DataFolderDamagedError,
+    InvalidNameError,
+    ModelError,
+    StorageError,
+)
 from tabvault.formats import age, crc32
 from tabvault.formats.abf import backup_log, db_xml, virtual_directory
 from tabvault.formats.abf.backup_log import BackupLog, FileGroup, LogFile
@@ -33,6 +42,7 @@ from tabvault.jobs.progress import ProgressMeter
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
+from tabvault.storage.names import check_object_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,7 +111,7 @@ def backup_database(
     begun = time.monotonic()
     with folder.read(database) as version:
         check_direct_query_is_empty(version)
-        name = file or f"{version.manifest.name}.abf"
+        name = file or default_file_name(version.manifest.name)
         meter = ProgressMeter(progress)
         encryptor = age.Encryptor(password, deferred_byte_count=PAGE_BYTE_COUNT) if password else None
         head_byte_count = encryptor.head_byte_count if encryptor else PAGE_BYTE_COUNT
@@ -125,6 +135,20 @@ def backup_database(
             warnings=tuple(warnings),
             seconds=time.monotonic() - begun,
         )
+
+
+def default_file_name(database: str) -> str:
+    """
+    ``<database>.abf``, with ``_`` for what an object of the container cannot be called by.
+
+    Raises:
+        InvalidNameError: no such name can be made of it.
+    """
+    stem = re.sub(r'[\\/:*?"<>|]', "_", database).strip(". ") or "_"
+    for name in (f"{stem}.abf", f"_{stem}.abf"):
+        with contextlib.suppress(InvalidNameError):
+            return check_object_name(name)
+    raise InvalidNameError(f"no file name can be made of {database!r}", hint="give the name of the file")
 
 
 def check_direct_query_is_empty(version: VersionReader) -> None:

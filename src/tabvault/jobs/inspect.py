@@ -12,12 +12,12 @@ from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tabvault.formats.abf import db_xml
     from tabvault.formats.abf.container import Container
     from tabvault.jobs.opening import OpenedBackup
-    from tabvault.model.objects import Model, Table
+    from tabvault.model.objects import Model, Partition, Table
 
 METADATA_BYTE_COUNT_MAX = 1 << 30
 """Metadata are read into memory from a backup; the largest models of the field stay under a tenth of this."""
@@ -109,11 +109,18 @@ def metadata_of(container: Container) -> Metadata:
 
 def mode_of(model: Model) -> str:
     """``import``, ``directQuery``, ``composite``, … over the partitions of the user tables."""
-    names = {0: "import", 1: "directQuery", 2: "import", 3: "push", 4: "dual", 5: "directLake"}
-    modes = {names[int(partition.mode)] for table in model.tables for partition in table.partitions}
-    if not modes:
-        return names[int(model.default_mode)]
+    return _mode_of_all([partition for table in model.tables for partition in table.partitions], model)
+
+
+def _mode_of_all(partitions: Sequence[Partition], model: Model) -> str:
+    modes = {_mode_name(partition.mode) for partition in partitions} or {_mode_name(model.default_mode)}
     return modes.pop() if len(modes) == 1 else "composite"
+
+
+def _mode_name(mode: int) -> str:
+    """As TMSL spells it; the number of a mode that is newer than this."""
+    names = {0: "import", 1: "directQuery", 2: "import", 3: "push", 4: "dual", 5: "directLake"}
+    return names.get(int(mode), f"mode {int(mode)}")
 
 
 def _summary(opened: OpenedBackup, definition: db_xml.DatabaseDefinition, model: Model) -> Inspection:
@@ -122,7 +129,7 @@ def _summary(opened: OpenedBackup, definition: db_xml.DatabaseDefinition, model:
         TableSummary(
             name=table.name,
             is_hidden=table.is_hidden,
-            mode="directQuery" if table.is_direct_query else "import",
+            mode=_mode_of_all(table.partitions, model),
             row_count=table.row_count,
             column_count=sum(not column.is_row_number for column in table.columns),
             partition_count=len(table.partitions),

@@ -13,6 +13,7 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
+import unicodedata
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -34,6 +35,7 @@ from tabvault.model import consistency, security
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
+from tabvault.storage.data_folder.manifest import FILE_COUNT_MAX
 
 if TYPE_CHECKING:
     from tabvault.formats.abf.container import Container, StoredFile
@@ -110,6 +112,8 @@ def preflight(folder: DataFolder, opened: OpenedBackup, name: str | None, option
         DiskFullError: not enough room in the data folder.
     """
     container = opened.container
+    if len(container.files) > FILE_COUNT_MAX:
+        raise LimitError(f"the backup has {len(container.files)} files, over the limit of {FILE_COUNT_MAX}")
     definition_name, definition = read_definition(container)
     target = check_database_name(name if name is not None else definition.name)
     replaces = _existing(folder, target)
@@ -189,21 +193,22 @@ def check_database_name(name: str) -> str:
     Raises:
         InvalidNameError: empty, over 512 characters, with control characters or surrogates, or blanks at an end.
     """
-    problem = None
-    if not name.strip():
-        problem = "is empty"
-    elif len(name) > _NAME_CHAR_COUNT_MAX:
-        problem = f"has {len(name)} characters, over {_NAME_CHAR_COUNT_MAX}"
-    elif name != name.strip():
-        problem = "begins or ends with a blank"
-    elif any(
-        ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 or ord(char) in (0xFFFE, 0xFFFF)
-        for char in name
-    ):
-        problem = "has a control character or a lone surrogate"
+    problem = _name_problem(name)
     if problem:
         raise InvalidNameError(f"database name {name[:80]!r} {problem}")
     return name
+
+
+def _name_problem(name: str) -> str | None:
+    if not name.strip():
+        return "is empty"
+    if len(name) > _NAME_CHAR_COUNT_MAX:
+        return f"has {len(name)} characters, over {_NAME_CHAR_COUNT_MAX}"
+    if name != name.strip():
+        return "begins or ends with a blank"
+    if any(unicodedata.category(char) in ("Cc", "Cs") or char in "\ufffe\uffff" for char in name):
+        return "has a control character or a lone surrogate"
+    return None
 
 
 def _existing(folder: DataFolder, name: str) -> DatabaseInfo | None:
@@ -221,6 +226,8 @@ def _database_id(folder: DataFolder, definition: DatabaseDefinition, name: str, 
 
     An id that another database already has gets a random tail; an id never moves from one database to another.
     """
+    if _name_problem(definition.id):
+        raise FormatError(f"the database's id {definition.id[:80]!r} cannot be one", file="db.xml")
     wanted = definition.id if name == definition.name else "".join("_" if c in '\\/:*?"<>|' else c for c in name)
     taken = {info.id.casefold() for info in folder.databases() if replaces is None or info.key != replaces.key}
     return wanted if wanted.casefold() not in taken else f"{wanted[:400]}_{uuid.uuid4()}"

@@ -16,7 +16,6 @@ A spool is an unnamed temporary file: it is gone when the backup is closed, or t
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import tempfile
@@ -28,7 +27,7 @@ from tabvault.errors import (
     FormatError,
     PasswordRequiredError,
     PasswordSuperfluousError,
-    StoreUnavailableError,
+    StorageError,
     TruncatedError,
 )
 from tabvault.formats import age, office_package, xpress9
@@ -36,6 +35,7 @@ from tabvault.formats.abf.container import Container
 from tabvault.formats.byte_source import check_range
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.jobs.xpress9_process import DecoderProcess
+from tabvault.storage.os_errors import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,23 +138,23 @@ def _spooled(
     pieces: Iterable[bytes], byte_count: int, *, folder: Path | None, meter: ProgressMeter
 ) -> Iterator[ByteSource]:
     place = folder or tempfile.gettempdir()
-    free_byte_count = shutil.disk_usage(place).free
-    if byte_count > free_byte_count:
-        raise DiskFullError(
-            f"unwrapping needs {byte_count} bytes and {free_byte_count} are free", hint="set TMPDIR to a larger disk"
-        )
-    meter.step("unwrapping", byte_count)
-    with tempfile.TemporaryFile(dir=place, prefix="tabvault-") as spool:
+    with contextlib.ExitStack() as stack:
+        with storage_errors("temporary file for unwrapping", missing=StorageError):
+            free_byte_count = shutil.disk_usage(place).free
+            if byte_count > free_byte_count:
+                raise DiskFullError(
+                    f"unwrapping needs {byte_count} bytes and {free_byte_count} are free",
+                    hint="set TMPDIR to a folder on a larger disk",
+                )
+            spool = stack.enter_context(tempfile.TemporaryFile(dir=place, prefix="tabvault-"))
+        meter.step("unwrapping", byte_count)
         done = 0
-        try:
-            for piece in meter.counted(pieces):
+        for piece in meter.counted(pieces):
+            with storage_errors("temporary file for unwrapping", missing=StorageError):
                 spool.write(piece)
-                done += len(piece)
+            done += len(piece)
+        with storage_errors("temporary file for unwrapping", missing=StorageError):
             spool.flush()
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DiskFullError("no room left to unwrap the backup", hint="set TMPDIR to a larger disk") from None
-            raise StoreUnavailableError(f"the temporary file cannot be written: {error.strerror}") from None
         yield _SpoolSource(spool, done)
 
 

@@ -298,7 +298,12 @@ class Vault:
 
 def is_file(path_or_database: str) -> bool:
     """Whether the text denotes a backup file and not a database of the data folder."""
-    return path_or_database.startswith(STORAGE_PREFIX) or Path(path_or_database).is_file()
+    if path_or_database.startswith(STORAGE_PREFIX):
+        return True
+    try:
+        return Path(path_or_database).is_file()
+    except (OSError, ValueError):  # longer than a path can be, or with a character that none can have
+        return False
 
 
 def default_database_name(path: str) -> str:

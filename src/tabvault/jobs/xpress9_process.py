@@ -6,23 +6,29 @@ same code again for ever, and inside the library nothing can interrupt it. So a 
 to a child process, which is ended when it takes too long. What the library prints about damaged blocks ends there too.
 
 A request is ``<?II``: whether a session begins, the raw and the compressed byte count; then the block. The answer is
-the raw bytes. A child that cannot answer ends itself.
+the raw bytes. The child says that it is ready first, and ends itself when it cannot answer.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from xpress9 import Xpress9
+
+from tabvault.errors import JobError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _REQUEST = struct.Struct("<?II")
+
+_READY = b"ready\n"
 
 PATIENCE_S = 20.0
 """How long one block may take. A genuine block takes a fiftieth of a second; a machine may be very busy."""
@@ -37,12 +43,21 @@ class DecoderProcess:
 
     def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-            [sys.executable, "-m", __name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+                # -P: a module of that name in the working folder, where a hostile file may lie, is not ours.
+                [sys.executable, "-P", "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except (OSError, ValueError) as error:
+            raise JobError(f"the process that decodes XPress9 cannot be started: {error}") from None
+        assert self._process.stdout is not None
+        if self._process.stdout.read(len(_READY)) != _READY:
+            _, complaint = self._process.communicate()
+            reason = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+            raise JobError(f"the process that decodes XPress9 ended at its start: {reason or 'no reason given'}")
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +66,8 @@ class DecoderProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.kill()
-        self._process.communicate()
+        with suppress(OSError):  # what was still to be written to it
+            self._process.communicate()
 
     def new_session(self) -> _ProcessSession:
         """A decoder for the blocks of the next session; the one before is of no more use."""
@@ -95,6 +111,10 @@ class _ProcessSession:
 def _serve() -> None:
     """The child: answer requests until there are no more, or until a block does not decode."""
     decoder = Xpress9()
+    # What the library prints about damaged blocks concerns nobody, and a full pipe would stop it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
     while len(header := sys.stdin.buffer.read(_REQUEST.size)) == _REQUEST.size:
         begins_session, raw_byte_count, compressed_byte_count = _REQUEST.unpack(header)
         if begins_session:
