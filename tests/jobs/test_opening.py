@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import CONTAINER_SAMPLES, sample_path
-from tabvault.errors import ChecksumError, DiskFullError, FormatError, LimitError, NoModelError, TabvaultError
+from tabvault.errors import (
+    ChecksumError,
+    DiskFullError,
+    FormatError,
+    JobError,
+    LimitError,
+    NoModelError,
+    StorageError,
+    TabvaultError,
+)
 from tabvault.formats import age, office_package
 from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs import xpress9_process
@@ -156,3 +165,35 @@ def test_the_member_crc_is_the_one_of_its_bytes() -> None:
     assert zlib.crc32(b"".join(package.pieces())) == zlib.crc32(model_member())
     assert package.name == "DataModel"
     assert package.byte_count == len(model_member())
+
+
+def test_a_module_beside_a_hostile_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decoder is started in the working folder, where a download and an ``xpress9.py`` may lie side by side."""
+    (tmp_path / "xpress9.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    monkeypatch.chdir(tmp_path)
+    assert names_in(model_member())
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("interpreter", ["", "/nonexistent/python", "/bin/false"])
+def test_a_decoder_that_cannot_be_started_is_not_blamed_on_the_file(
+    interpreter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabvault.jobs.xpress9_process.sys.executable", interpreter)
+    with pytest.raises(JobError, match="the process that decodes XPress9"):
+        names_in(model_member())
+
+
+def test_a_temporary_folder_that_is_not_there_has_its_name(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="temporary"):
+        names_in(model_member(), spool_folder=tmp_path / "nothing")
+
+
+def test_a_package_member_before_the_start_of_the_package_is_damage() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("DataModel", bytes(100))
+    data = bytearray(buffer.getvalue())
+    data[-6] += 1  # the directory's offset: zipfile takes the difference for something cut off in front
+    with pytest.raises(FormatError, match="the package member is damaged: seek before the start"):
+        list(office_package.ModelMember(MemorySource(bytes(data))).pieces())

@@ -29,7 +29,13 @@ _MEMBER_COUNT_MAX: Final = 100_000
 _LOCAL_HEADER_BYTE_COUNT: Final = 30
 _RATIO_MAX: Final = 1100
 """Deflate cannot expand one byte to more than 1032; a member that claims more lies about its size."""
-_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, OverflowError, UnicodeDecodeError)
+
+
+class _SeekError(OSError):
+    """A place before the start. zipfile catches it where the archive may be too short, but not everywhere."""
+
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, OverflowError, _SeekError)
 
 
 class ModelMember:
@@ -141,7 +147,7 @@ class _SeekableView:
     def seek(self, offset: int, whence: int = 0) -> int:
         base = (0, self._position, self._source.byte_count)[whence]
         if base + offset < 0:
-            raise OSError("seek before the start")  # what zipfile catches when the archive is too short
+            raise _SeekError("seek before the start")
         self._position = base + offset
         return self._position
 

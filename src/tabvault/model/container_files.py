@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from tabvault.formats.abf.container import Container
     from tabvault.formats.byte_source import ByteSource
 
-FILE_BYTE_COUNT_MAX: Final = 8 << 30
-"""A body is read whole for decoding; no column file of an engine (16 million rows of 4 bytes a segment) comes near."""
+FILE_BYTE_COUNT_MAX: Final = 4 << 30
+"""A body is held whole for decoding. A column file of one partition comes near with a thousand million rows that do not
+compress at all (4 bytes each); to restore such a file, or to back it up, needs no such room."""
 
 
 class ContainerFiles:

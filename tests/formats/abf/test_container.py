@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import pytest
 
 from conftest import XML_SAMPLES, sample_path
 from tabvault.errors import ChecksumError, FormatError, LimitError, ServerEncryptedError, TabvaultError
-from tabvault.formats import xpress9
+from tabvault.formats import xpress8, xpress9
 from tabvault.formats.abf import backup_log, db_xml, header, virtual_directory
 from tabvault.formats.abf.container import Container
 from tabvault.formats.byte_source import MemorySource
@@ -125,6 +127,104 @@ def test_a_backup_encrypted_by_a_server_is_named_as_such() -> None:
     with pytest.raises(ServerEncryptedError, match="Microsoft") as caught:
         opened(data)
     assert caught.value.hint
+
+
+def with_gaps(*, between: bytes = b"", before_directory: bytes = b"") -> bytes:
+    """A container with other bytes behind PARTITIONS, its first stored file, and in front of the directory."""
+    data = by_hand.container(by_hand.FILES)
+    head = header.parse(data[:4096])
+    entries = opened(data).entries
+    end = entries[0].offset + entries[0].byte_count
+    shift = len(between)
+    _, *rest = entries
+    directory = virtual_directory.emit(
+        [entries[0], *(dataclasses.replace(entry, offset=entry.offset + shift) for entry in rest)],
+        virtual_directory.DirectoryEncoding.UTF_16,
+    )
+    body = data[4096:end] + between + data[end : head.directory_offset] + before_directory
+    head = dataclasses.replace(head, directory_offset=4096 + len(body), directory_byte_count=len(directory))
+    return header.emit(head) + body + directory + bytes(-len(directory) % 4096)
+
+
+def test_gaps_between_stored_files_are_legal_and_re_emitted_as_zeros() -> None:
+    zeros, other = with_gaps(between=bytes(4096)), with_gaps(between=b"?" * 4096)
+    assert opened(other).read("3.CryptKey.bin") == bytes(144)
+    assert b"".join(opened(zeros).reemit()) == zeros
+    assert b"".join(opened(other).reemit()) == zeros
+
+
+def test_a_stored_file_behind_the_log_is_re_emitted_as_it_is() -> None:
+    data = by_hand.container(by_hand.FILES)
+    *others, log = opened(data).entries
+    head = header.parse(data[:4096])
+    moved = [*others[:-1], dataclasses.replace(others[-1], offset=head.directory_offset), log]
+    directory = virtual_directory.emit(moved, virtual_directory.DirectoryEncoding.UTF_16)
+    last = data[others[-1].offset : others[-1].offset + others[-1].byte_count]
+    head = dataclasses.replace(head, directory_offset=head.directory_offset + 4096, directory_byte_count=len(directory))
+    body = bytearray(data[4096 : head.directory_offset - 4096])
+    body[others[-1].offset - 4096 : log.offset - 4096] = bytes(others[-1].byte_count)
+    data = header.emit(head) + body + last.ljust(4096, b"\0") + directory + bytes(-len(directory) % 4096)
+    assert opened(data).read("metadata.sqlitedb") == b"SQLite format 3\0"
+    assert b"".join(opened(data).reemit()) == data
+
+
+class SparseSource:
+    """A container whose directory stands 300 GiB behind its files, as a file of a few blocks can have it."""
+
+    GAP = 300 << 30
+
+    def __init__(self, data: bytes) -> None:
+        head = header.parse(data[:4096])
+        self._end = head.directory_offset
+        self._data = header.emit(dataclasses.replace(head, directory_offset=self._end + self.GAP)) + data[4096:]
+        self.byte_count = len(data) + self.GAP
+
+    def read_at(self, offset: int, byte_count: int) -> bytes:
+        start = offset - self.GAP if offset >= self._end + self.GAP else offset
+        return self._data[start : start + byte_count]
+
+
+def test_a_directory_far_behind_the_stored_files_is_refused() -> None:
+    with pytest.raises(FormatError, match="more than a page before the directory at 3221"):
+        Container.open(SparseSource(by_hand.container(by_hand.FILES)))
+    with pytest.raises(FormatError, match="more than a page before"):
+        opened(with_gaps(before_directory=bytes(4096)))
+
+
+def test_a_gap_of_gigabytes_is_re_emitted_in_bounded_pieces() -> None:
+    container = opened(with_gaps(between=bytes(3 << 20)))
+    assert max(len(piece) for piece in container.reemit()) <= 1 << 20
+
+
+def test_a_compressed_body_is_read_into_one_buffer_of_its_length() -> None:
+    raw = bytes(range(256)) * 4096 * 8
+    stored = b"".join(xpress8.compress([raw]))
+    files = [*by_hand.FILES[:2], (by_hand.PERSIST + "\\a.idf", "DA74CC251AF48EB88820", stored)]
+    files[:2] = [(path, key, b"".join(xpress8.compress([body]))) for path, key, body in by_hand.FILES[:2]]
+    log = by_hand.log_text([*by_hand.FILES[:2], (files[2][0], files[2][1], raw)], compression=True)
+    container = opened(by_hand.container(files, log=log, header_changes={"ApplyCompression": "true"}))
+    tracemalloc.start()
+    body = container.read("a.idf")
+    _, peak_byte_count = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert body == raw
+    # The body, and the pieces on the way of about a mebibyte each; twice the body would be 16 MiB.
+    assert peak_byte_count < len(raw) + (4 << 20)
+
+
+def test_a_definition_with_prefixed_elements_is_not_edited() -> None:
+    def level(text: str) -> str:
+        return f'<l:{text} xmlns:l="http://schemas.microsoft.com/analysisservices/2010/engine/200">1500</l:{text}>'
+
+    definition = (
+        '<x:Load xmlns:x="http://schemas.microsoft.com/analysisservices/2003/engine"><x:ObjectDefinition><x:Database>'
+        "<x:Name>a</x:Name><x:ID>a</x:ID><x:ObjectVersion>1</x:ObjectVersion><x:ObjectID>b</x:ObjectID>"
+        f"<x:PersistLocation>1</x:PersistLocation>{level('CompatibilityLevel')}"
+        "</x:Database></x:ObjectDefinition></x:Load>"
+    ).encode()
+    assert db_xml.parse(definition, file="db.xml").name == "a"
+    with pytest.raises(FormatError, match="Database is not where engines write it"):
+        db_xml.edit(definition, file="db.xml", name="b")
 
 
 LIES = {

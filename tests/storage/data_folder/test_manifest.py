@@ -99,6 +99,12 @@ def test_a_manifest_that_says_something_else_is_refused(changes, message):
         parse(changed(**changes))
 
 
+def test_a_model_of_hundreds_of_thousands_of_files_has_a_manifest():
+    files = tuple(ManifestFile(str(i), str(i), 0, 0, 0, 100_069) for i in range(250_000))
+    manifest = Manifest("n", "i", 1500, "readWrite", MANIFEST.created, MANIFEST.committed, {}, files)
+    assert len(parse(emit(manifest)).files) == 250_000
+
+
 @pytest.mark.parametrize("data", [b"", b"null", b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe{", b"1" * 5000])
 def test_what_is_no_manifest_is_refused(data):
     with pytest.raises(ValueError, match=r".+"):

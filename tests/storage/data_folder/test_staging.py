@@ -7,9 +7,11 @@ import os
 
 import pytest
 
-from tabvault.errors import ChecksumError, DiskFullError, FormatError, StorageError, TruncatedError
+from tabvault.errors import ChecksumError, DiskFullError, FormatError, LimitError, StorageError, TruncatedError
 from tabvault.formats.byte_source import pieces
 from tabvault.storage.data_folder.folder import DataFolder
+from tabvault.storage.data_folder.manifest import MANIFEST_BYTE_COUNT_MAX
+from tabvault.storage.file_source import FileSource
 
 
 @pytest.fixture
@@ -209,11 +211,38 @@ def test_room_is_asked_for_before_anything_is_written(folder):
 
 
 def test_a_manifest_that_could_not_be_read_is_not_committed(folder):
-    with folder.stage() as staged:
-        with pytest.raises(ValueError, match="does not survive JSON"):
-            commit(staged, container={"tuple": (1, 2)})
-        with pytest.raises(ValueError, match="name is not a text"):
-            commit(staged, name="x" * 2000)
+    with folder.stage() as staged, pytest.raises(ValueError, match="does not survive JSON"):
+        commit(staged, container={"tuple": (1, 2)})
+    assert folder.databases() == []
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"name": "x" * 2000}, "name is not a text of 1 to 1024 characters"),
+        ({"name": "\ud800"}, "surrogates not allowed"),
+        ({"database_id": ""}, "id is not a text"),
+        ({"compatibility_level": 1 << 40}, "compatibility_level is not a whole number"),
+        ({"read_write_mode": "write"}, "read_write_mode is 'write'"),
+        ({"container": {"fields": {"ServerRoot": "\udfff"}}}, "surrogates not allowed"),
+    ],
+)
+def test_what_a_backup_says_of_a_database_is_refused_by_name(folder, about, message):
+    good = {
+        "name": "Sales",
+        "database_id": "Sales-id",
+        "compatibility_level": 1550,
+        "read_write_mode": "readWrite",
+        "container": {},
+    }
+    with folder.stage() as staged, pytest.raises(FormatError, match=message):
+        staged.commit(**(good | about), replaces=None)
+    assert folder.databases() == []
+
+
+def test_a_manifest_that_would_be_too_long_is_over_a_limit(folder):
+    with folder.stage() as staged, pytest.raises(LimitError, match="manifest of 2684"):
+        commit(staged, container={"additional_log": "A" * MANIFEST_BYTE_COUNT_MAX})
     assert folder.databases() == []
 
 
@@ -320,3 +349,110 @@ def test_a_file_that_its_disk_damaged_is_not_shared(folder):
         reader.path("a").write_bytes(b"abcdefgX")
         staged.add_or_share(reader, "a", [b"abcdefgh"], byte_count=8, **ABOUT)
         assert staged.read("a") == b"abcdefgh"
+
+
+def lose(path):
+    path.unlink()
+
+
+def cut(path):
+    path.write_bytes(b"abc")
+
+
+def replace_by_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("damage", [lose, cut, replace_by_a_folder])
+def test_a_damaged_file_of_the_version_before_is_replaced(folder, damage):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        add(staged, "empty", b"")
+        old_info = commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+        damage(reader.path("a"))
+        damage(reader.path("empty"))
+        staged.add_or_share(reader, "a", [b"abcd", b"efgh"], byte_count=8, **ABOUT)
+        staged.add_or_share(reader, "empty", [], byte_count=0, **ABOUT)
+        commit(staged, replaces=old_info)
+    with folder.read("Sales") as reader:
+        reader.check("a")
+        reader.check("empty")
+        assert reader.read("a") == b"abcdefgh"
+
+
+@pytest.fixture
+def bad_sector(monkeypatch):
+    """Reading fails in the second half of a file, and everywhere once the test says so."""
+    read_at = FileSource.read_at
+    begins = [4]
+
+    def failing(source, offset, byte_count):
+        if source.byte_count == 8 and offset + byte_count > begins[0]:
+            raise StorageError("input/output error")
+        return read_at(source, offset, byte_count)
+
+    monkeypatch.setattr(FileSource, "read_at", failing)
+    return begins
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_replaced(folder, bad_sector):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+        staged.add_or_share(reader, "a", [b"abcd", b"efgh"], byte_count=8, **ABOUT)
+        assert staged.reading_path("a").read_bytes() == b"abcdefgh"
+        assert staged.entry("a").crc32 == reader.entry("a").crc32
+
+
+def test_bytes_that_were_read_once_and_not_again_have_an_error_of_their_own(folder, bad_sector):
+    def body():
+        yield b"abcd"
+        bad_sector[0] = 0
+        yield b"efgh"
+
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+        with pytest.raises(StorageError, match="read once and not again: input/output error") as caught:
+            staged.add_or_share(reader, "a", body(), byte_count=8, **ABOUT)
+        assert "drop the database" in caught.value.hint
+        assert list(staged.names()) == []
+
+
+def test_bytes_that_change_after_they_agreed_are_not_written_as_good_ones(folder):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+
+        def body():
+            yield b"abcd"
+            reader.path("a").write_bytes(b"abcXefgh")
+            yield b"EFGH"
+
+        with pytest.raises(ChecksumError, match="the first 4 bytes of the file to be replaced have CRC"):
+            staged.add_or_share(reader, "a", body(), byte_count=8, **ABOUT)
+
+
+def test_a_shared_file_has_the_checksum_of_its_bytes_and_not_that_of_a_wrong_manifest(folder):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        old_info = commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged:
+        reader.path("a").write_bytes(b"abcdefgX")
+        staged.add_or_share(reader, "a", [b"abcdefgX"], byte_count=8, **ABOUT)
+        commit(staged, replaces=old_info)
+    with folder.read("Sales") as reader:
+        reader.check("a")
+
+
+def test_a_number_out_of_range_is_refused_when_a_file_is_shared(folder):
+    with folder.stage() as staged:
+        add(staged, "a", b"abcdefgh")
+        commit(staged)
+    with folder.read("Sales") as reader, folder.stage() as staged, pytest.raises(FormatError, match="last_write_time"):
+        staged.add_or_share(reader, "a", [b"abcdefgh"], byte_count=8, last_write_time=1 << 63, group_class=100_069)

@@ -13,8 +13,8 @@ Xpress8 chunks.
 What :meth:`Container.open` has checked when it returns, so that no reader needs to check it again:
 
 1. Page 0, directory and log parse; their sizes and counts agree with each other.
-2. Every stored file lies between page 0 and the directory, and no two overlap: a small backup cannot stand for
-   endless bytes.
+2. Every stored file lies between page 0 and the directory, which begins at most a page behind the last of them, and
+   no two overlap: a small backup cannot stand for endless bytes.
 3. Log and directory name the same files, each once; every logical name is given once.
 
 Source: [MS-XLDM] 2.1; order and agreement read off genuine files.
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 from tabvault.errors import ChecksumError, FormatError, LimitError
 from tabvault.formats import crc32, xpress8
 from tabvault.formats.abf import backup_log, header, virtual_directory
-from tabvault.formats.byte_source import SpanSource, check_range, pieces
+from tabvault.formats.byte_source import PIECE_BYTE_COUNT, SpanSource, check_range, pieces
 from tabvault.formats.safe_xml import XML_BYTE_COUNT_MAX
 
 if TYPE_CHECKING:
@@ -152,8 +152,10 @@ class Container:
             ChecksumError: its CRC does not match.
         """
         file = self.files.get(name)
-        if file is None or self.header.apply_compression:
-            return b"".join(self.body(name))
+        if file is None:
+            raise FormatError("no such file in the backup", file=name)
+        if self.header.apply_compression:
+            return self._read_compressed(file)
         stored = self._source.read_at(file.entry.offset, file.entry.byte_count)
         if not self.header.error_code:
             return stored
@@ -161,16 +163,28 @@ class Container:
         _check_crc(bytes(stored[file.byte_count :]), crc32.crc32(body), file=name)
         return body
 
+    def _read_compressed(self, file: StoredFile) -> memoryview:
+        """The body in the one buffer it needs: pieces and their sum at the same time would be twice as much."""
+        body = memoryview(bytearray(file.byte_count))
+        done = 0
+        for piece in self.body(file.name):
+            body[done : done + len(piece)] = piece
+            done += len(piece)
+        return body.toreadonly()
+
     def reemit(self) -> Iterator[bytes | memoryview]:
         """
         The container again from its parsed parts: page 0 and directory written anew, stored bytes as they are.
 
-        Byte-identical to what was read, for every backup an engine wrote.
+        Byte-identical to what was read, for every backup an engine wrote. What no entry covers becomes zeros.
         """
         yield header.emit(self.header)
-        end = self.entries[-1].offset + self.entries[-1].byte_count
-        yield from pieces(self._source, offset=self.header.data_offset, byte_count=end - self.header.data_offset)
-        yield bytes(self.header.directory_offset - end)
+        end = self.header.data_offset
+        for start, byte_count in _runs(self.entries):
+            yield from _zeros(start - end)
+            yield from pieces(self._source, offset=start, byte_count=byte_count)
+            end = start + byte_count
+        yield from _zeros(self.header.directory_offset - end)
         directory = virtual_directory.emit(self.entries, self.encoding)
         yield directory
         yield bytes(-len(directory) % header.PAGE_BYTE_COUNT)
@@ -188,6 +202,28 @@ def _check_layout(head: Header, entries: tuple[DirectoryEntry, ...]) -> None:
         end = entry.offset + entry.byte_count
     if end > head.directory_offset:
         raise FormatError(f"stored files end at {end}, behind the directory at {head.directory_offset}", file=where)
+    if head.directory_offset - end > header.PAGE_BYTE_COUNT:
+        raise FormatError(
+            f"stored files end at {end}, more than a page before the directory at {head.directory_offset}", file=where
+        )
+
+
+def _runs(entries: tuple[DirectoryEntry, ...]) -> Iterator[tuple[int, int]]:
+    """Offset and length of what the entries cover without a gap, in the order of the offsets."""
+    start = end = 0
+    for entry in sorted(entries, key=lambda entry: entry.offset):
+        if entry.offset != end:
+            if end > start:
+                yield start, end - start
+            start = entry.offset
+        end = entry.offset + entry.byte_count
+    yield start, end - start
+
+
+def _zeros(byte_count: int) -> Iterator[bytes]:
+    """So many zeros, in bounded pieces: a sparse file can have terabytes of them."""
+    for start in range(0, byte_count, PIECE_BYTE_COUNT):
+        yield bytes(min(PIECE_BYTE_COUNT, byte_count - start))
 
 
 def _files(head: Header, entries: tuple[DirectoryEntry, ...], log: BackupLog) -> dict[str, StoredFile]:

@@ -100,7 +100,9 @@ def edit(data: bytes | memoryview, *, file: str, **values: str) -> bytes:
     """
     before = parse(data, file=file)
     text = safe_xml.text_of(data, file=file)
-    start = text.index("<Database")
+    start = text.find("<Database")
+    if start < 0:  # legal with a prefix, and written by no engine
+        raise FormatError("element Database is not where engines write it", file=file)
     for field, value in values.items():
         element = _EDITABLE[field]
         if getattr(before, field) is None:

@@ -43,8 +43,9 @@ FORMAT_VERSION: Final = 1
 READ_WRITE_MODES: Final = ("readWrite", "readOnly", "readOnlyExclusive")
 """``ReadWriteMode`` of a database, spelt as in the commands of Analysis Services."""
 
-FILE_COUNT_MAX: Final = 200_000
-"""A hundred times the largest genuine model seen; one file costs about half a kilobyte of memory."""
+FILE_COUNT_MAX: Final = 1_000_000
+"""More than a backup log of 256 MiB names with paths of usual length. A model has two files or more for each column
+and partition: thousands of partitions make hundreds of thousands. One costs about half a kilobyte of memory."""
 
 MANIFEST_BYTE_COUNT_MAX: Final = 256 << 20
 """Room for as many files with names of usual length, and for the container object."""
@@ -213,5 +214,4 @@ def _time(value: object) -> datetime.datetime:
     return datetime.datetime.fromisoformat(value)
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode

@@ -29,7 +29,7 @@ from tabvault.storage.data_folder import manifest as manifest_json
 from tabvault.storage.data_folder.database_folder import FILES, MANIFEST, VERSIONS, version_name
 from tabvault.storage.data_folder.file_names import StoredPaths
 from tabvault.storage.data_folder.group_fsync import fsync_all
-from tabvault.storage.data_folder.manifest import FILE_COUNT_MAX, Manifest, ManifestFile
+from tabvault.storage.data_folder.manifest import FILE_COUNT_MAX, MANIFEST_BYTE_COUNT_MAX, Manifest, ManifestFile
 from tabvault.storage.data_folder.version import DAMAGE_HINT, StoredFiles
 from tabvault.storage.durable import (
     FILE_MODE,
@@ -43,7 +43,7 @@ from tabvault.storage.file_source import FileSource
 from tabvault.storage.os_errors import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 _NO_HARD_LINK: Final = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS])
 """The file system has no hard links, or this file has as many as it may: a copy does as well."""
+
+_DROP_HINT: Final = "the disk of the data folder fails; drop the database, and restore it anew"
 
 
 class Publish(Protocol):
@@ -119,12 +121,7 @@ class StagedVersion(StoredFiles):
             DiskFullError: no room.
             StorageError: it cannot be written.
         """
-        self._check_new(name)
-        entry = ManifestFile(name, self._paths.assign(name), byte_count, 0, last_write_time, group_class)
-        try:
-            entry.check()
-        except ValueError as error:
-            raise FormatError(str(error), file=name) from None
+        entry = self._new_entry(ManifestFile(name, "", byte_count, 0, last_write_time, group_class))
         path = self._make_place(entry)
         self._staged[name] = entry._replace(crc32=_write_new(path, pieces, entry))
         self._unsynced.add(name)
@@ -138,14 +135,7 @@ class StagedVersion(StoredFiles):
             DiskFullError: it had to be copied, and there is no room.
             StorageError: it cannot be written.
         """
-        old = reader.entry(name)
-        self._check_new(name)
-        entry = old._replace(path=self._paths.assign(name))
-        path = self._make_place(entry)
-        if not _link(reader.path(name), path, entry):
-            _copy(reader.open(name), path, entry)
-            self._unsynced.add(name)
-        self._staged[name] = entry
+        self._share(reader, self._new_entry(reader.entry(name)))
 
     def add_or_share(
         self,
@@ -161,31 +151,34 @@ class StagedVersion(StoredFiles):
         Write a file as :meth:`add` does, or share the one that *reader* has, if that holds the very same bytes.
 
         They are compared while they come, byte by byte with what is on the disk; nothing is written as long as they
-        agree. Arguments and errors as :meth:`add`.
+        agree. A file of *reader* that is missing, of another length or unreadable is one that differs: what is written
+        here may be what replaces it. Arguments and errors as :meth:`add`, and:
+
+        Raises:
+            StorageError: bytes of *reader* that agreed could not be read once more.
         """
         compared = iter(pieces)
         old = reader.open(name) if name in reader.names() and reader.byte_count(name) == byte_count else None
-        if old is None:
+        if old is None or not _holds(old, b"", offset=0):
             self.add(name, compared, byte_count=byte_count, last_write_time=last_write_time, group_class=group_class)
             return
-        same_byte_count = 0
+        same_byte_count = crc = 0
         for piece in compared:
-            end = same_byte_count + len(piece)
-            if end > byte_count or old.read_at(same_byte_count, len(piece)) != piece:
-                same = pieces_of(old, offset=0, byte_count=same_byte_count)
+            if not _holds(old, piece, offset=same_byte_count):
                 self.add(
                     name,
-                    chain(same, [piece], compared),
+                    chain(_read_again(old, name, byte_count=same_byte_count, crc=crc), [piece], compared),
                     byte_count=byte_count,
                     last_write_time=last_write_time,
                     group_class=group_class,
                 )
                 return
-            same_byte_count = end
+            same_byte_count += len(piece)
+            crc = crc32.crc32(piece, crc)
         if same_byte_count != byte_count:
             raise FormatError(f"the file has {same_byte_count} bytes, not the {byte_count} it should have", file=name)
-        self.link(reader, name)
-        self._staged[name] = self._staged[name]._replace(last_write_time=last_write_time, group_class=group_class)
+        entry = ManifestFile(name, "", byte_count, crc, last_write_time, group_class)
+        self._share(reader, self._new_entry(entry))
 
     def reading_path(self, name: str) -> Path:
         """
@@ -263,23 +256,30 @@ class StagedVersion(StoredFiles):
         Raises:
             DatabaseExistsError: another database has the name or the id.
             DatabaseError: *replaces* has changed meanwhile, or is gone.
+            FormatError: a name, id or number is none that a database can have.
+            LimitError: the manifest would be longer than one that can be read.
             DiskFullError: no room.
             StorageError: it cannot be written.
         """
         for unsealed in sorted(self._unsealed):
             self.seal(unsealed)
         now = datetime.datetime.now(datetime.UTC)
-        manifest = Manifest(
-            name=name,
-            id=database_id,
-            compatibility_level=compatibility_level,
-            read_write_mode=read_write_mode,
-            created=(replaces.created if replaces else None) or now,
-            committed=now,
-            container=container,
-            files=tuple(self._staged.values()),
-        )
-        data = manifest_json.emit(manifest)
+        try:
+            manifest = Manifest(
+                name=name,
+                id=database_id,
+                compatibility_level=compatibility_level,
+                read_write_mode=read_write_mode,
+                created=(replaces.created if replaces else None) or now,
+                committed=now,
+                container=container,
+                files=tuple(self._staged.values()),
+            )
+            data = manifest_json.emit(manifest)
+        except ValueError as error:  # what a backup says goes into these fields
+            raise FormatError(f"the version cannot be described: {error}", file=MANIFEST) from None
+        if len(data) > MANIFEST_BYTE_COUNT_MAX:
+            raise LimitError(f"manifest of {len(data)} bytes is over {MANIFEST_BYTE_COUNT_MAX}", file=MANIFEST)
         if manifest_json.parse(data) != manifest:
             raise ValueError("the container object does not survive JSON")
         with _writing("version"):
@@ -301,11 +301,27 @@ class StagedVersion(StoredFiles):
     ) -> None:
         self.close()
 
-    def _check_new(self, name: str) -> None:
+    def _new_entry(self, entry: ManifestFile) -> ManifestFile:
+        """*entry* with a path of its own in this version, where it can stand in a manifest."""
+        name = entry.name
         if name in self._staged:
             raise FormatError("the file is there twice", file=name)
         if len(self._staged) >= FILE_COUNT_MAX:
             raise LimitError(f"more than {FILE_COUNT_MAX} files", file=name)
+        placed = entry._replace(path=self._paths.assign(name))
+        try:
+            placed.check()
+        except ValueError as error:
+            raise FormatError(str(error), file=name) from None
+        return placed
+
+    def _share(self, reader: VersionReader, entry: ManifestFile) -> None:
+        """Take the file of *reader* that has the name, length and CRC of *entry*."""
+        path = self._make_place(entry)
+        if not _link(reader.path(entry.name), path, entry):
+            _copy(reader.open(entry.name), path, entry)
+            self._unsynced.add(entry.name)
+        self._staged[entry.name] = entry
 
     def _make_place(self, entry: ManifestFile) -> Path:
         """The file's path, in folders that exist."""
@@ -326,6 +342,33 @@ class StagedVersion(StoredFiles):
 
 def _writing(what: object) -> AbstractContextManager[None]:
     return storage_errors(f"staged {what}", missing=StorageError)
+
+
+def _holds(old: ByteSource, piece: bytes | memoryview, *, offset: int) -> bool:
+    """Whether *old* can be read at *offset*, and *piece* stands there."""
+    try:
+        return offset + len(piece) <= old.byte_count and old.read_at(offset, len(piece)) == piece
+    except (FormatError, StorageError):
+        return False
+
+
+def _read_again(old: ByteSource, name: str, *, byte_count: int, crc: int) -> Iterator[bytes | memoryview]:
+    """The first *byte_count* bytes of *old*, which had *crc* when they were compared."""
+    found = 0
+    try:
+        for piece in pieces_of(old, offset=0, byte_count=byte_count):
+            found = crc32.crc32(piece, found)
+            yield piece
+    except (FormatError, StorageError) as error:
+        raise StorageError(
+            f"a file that is to be replaced was read once and not again: {error}", hint=_DROP_HINT
+        ) from error
+    if found != crc:
+        raise ChecksumError(
+            f"the first {byte_count} bytes of the file to be replaced have CRC {found:#010x}, and had {crc:#010x}",
+            file=name,
+            hint=_DROP_HINT,
+        )
 
 
 def _write_new(path: Path, pieces: Iterable[bytes | memoryview], entry: ManifestFile) -> int:
