@@ -116,7 +116,7 @@ def cached(data: pa.Table, cache: ColumnCache, key: object, decoded: list[str]) 
         decoded.append(name)
         return data[name]
 
-    return CachedTable(data.schema, decode, cache=cache, key=key)
+    return CachedTable(lambda: data.schema, decode, cache=cache, key=key)
 
 
 def test_a_second_query_decodes_only_what_the_first_did_not():

@@ -282,17 +282,17 @@ def test_a_segment_map_that_contradicts_the_segments_is_refused() -> None:
 )
 def test_statistics_are_checked_and_keep_nobody_from_the_values(change: dict[str, object], message: str) -> None:
     files, table, column = built(DataType.INT64, longs(last_id=5), [[5, 2, 3]], dictionary_file=numbers(7, 8, 9))
-    scan.check_column(files, table, column)
+    assert scan.check_column(files, table, column) == []
     other = altered(column, statistics=replace(column.storage.statistics, **change))
     assert scan.read_column(files, table, other).to_pylist() == [9, None, 7]
-    with pytest.raises(ModelError, match=message):
-        scan.check_column(files, table, other)
+    (warning,) = scan.check_column(files, table, other)
+    assert message in warning
 
 
 def test_statistics_of_several_segments_are_nobody_s_error_here() -> None:
     files, table, column = built(DataType.INT64, longs(last_id=5), [[4]], [[5]], dictionary_file=numbers(7, 8, 9))
     other = altered(column, statistics=replace(column.storage.statistics, max_data_id=4, row_count=9))
-    scan.check_column(files, table, other)
+    assert scan.check_column(files, table, other) == []
     assert scan.read_column(files, table, other).to_pylist() == [8, 9]
 
 
@@ -302,11 +302,37 @@ def test_the_check_of_a_column_counts_its_different_values() -> None:
         statistics = replace(column.storage.statistics, distinct_states=distinct_states)
         changed = altered(column, statistics=statistics)
         assert scan.read_column(files, table, changed).to_pylist() == [7, None, 8, 7]
-        if good:
-            scan.check_column(files, table, changed)
-        else:
-            with pytest.raises(ModelError, match=f"3 different data ids, and DistinctStates is {distinct_states}"):
-                scan.check_column(files, table, changed)
+        expected = f"3 different data ids are there, and Statistics_DistinctStates is {distinct_states}"
+        assert scan.check_column(files, table, changed) == ([] if good else [expected])
+
+
+def test_a_lone_surrogate_is_a_replacement_character_and_a_warning() -> None:
+    whole = strings("aé", "b")
+    cut = whole.replace(b"\xe9\0", b"\x3d\xd8")
+    told: list[str] = []
+    for file, text, expected in (
+        (whole, "aé", []),
+        (cut, "a\ufffd", ["lone surrogates in its texts, decoded as U+FFFD: 1"]),
+    ):
+        files, table, column = built(DataType.STRING, replace(STRINGS, last_id=4), [[3, 4]], dictionary_file=file)
+        assert scan.read_column(files, table, column, told.append).to_pylist() == [text, "b"]
+        assert told == scan.check_column(files, table, column) == expected
+
+
+def test_rows_of_an_unknown_mode_or_data_type_are_not_decoded() -> None:
+    files, table, column = built(DataType.INT64, longs(last_id=3), [[3]], dictionary_file=numbers(7))
+    unknown = replace(table, partitions=(replace(table.partitions[0], mode=6),))
+    with pytest.raises(ModelError, match="1 rows of a partition of unknown mode 6"):
+        scan.read_column(files, unknown, column)
+    with pytest.raises(ModelError, match="unknown data type 21"):
+        scan.read_column(files, table, replace(column, data_type=21))
+
+
+def test_a_column_name_that_is_there_twice_cannot_be_asked_for() -> None:
+    files, table, column = built(DataType.INT64, longs(last_id=3), [[3]], dictionary_file=numbers(7))
+    twice = replace(table, columns=(column, replace(column, id=9)))
+    with pytest.raises(ModelError, match="more than one column 'C'"):
+        scan.read_table(files, twice)
 
 
 def test_nothing_warns_on_hostile_numbers() -> None:

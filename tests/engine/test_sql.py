@@ -7,6 +7,8 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
+import subprocess
+import sys
 import time
 
 import duckdb
@@ -374,7 +376,9 @@ def test_genuine_tables_come_out_of_sql_as_they_are_decoded(sample_name):
             read = functools.partial(
                 lambda table, columns, name: scan.read_column(files, table, columns[name]), table, columns
             )
-            tables[table.name] = CachedTable(scan.table_schema(table), read, cache=cache, key=table.id)
+            tables[table.name] = CachedTable(
+                functools.partial(scan.table_schema, table), read, cache=cache, key=table.id
+            )
             decoded[table.name] = scan.read_table(files, table)
         assert ask("SHOW TABLES", tables) == [(name,) for name in sorted(tables)]
         for name, table in decoded.items():
@@ -387,3 +391,17 @@ def test_genuine_tables_come_out_of_sql_as_they_are_decoded(sample_name):
                 kind = table.schema.field(column).type
                 plain = table[column].cast(kind.value_type) if pa.types.is_dictionary(kind) else table[column]
                 assert answer[column].equals(plain), (name, column)
+
+
+def test_ctrl_c_ends_a_running_query_at_once() -> None:
+    """In a process of its own: the signal has to come while DuckDB is at work."""
+    code = (
+        "import signal, threading, os, tabvault.engine.sql as s\n"
+        "threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "with s.query_sql('SELECT count(*) FROM range(100000000000) t(i) WHERE hash(i) = 5', {}) as result:\n"
+        "    result.read_all()\n"
+    )
+    begun = time.monotonic()
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert "KeyboardInterrupt" in ran.stderr
+    assert time.monotonic() - begun < 15

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
-from vaults import vault_with
+from vaults import vault_with, with_bodies
 
 from conftest import CONTAINER_SAMPLES, sample_path
 from tabvault.errors import ModelError
 from tabvault.jobs.export import file_names
+from tabvault.jobs.query import query
 from tabvault.jobs.vault import Vault
 
 if TYPE_CHECKING:
@@ -73,6 +75,72 @@ def test_one_table_is_exported_by_its_name(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="no table 'nothing'") as caught:
             vault.export("shop", tmp_path / "out", table="nothing")
         assert name in (caught.value.hint or "")
+
+
+def changed(folder: Path, *statements: str) -> str:
+    """A backup of the small model with other metadata."""
+    with vault_with(folder) as vault:
+        vault.backup("shop", compress=False)
+
+    def change(name: str, body: bytes) -> bytes:
+        if name != "metadata.sqlitedb":
+            return body
+        path = folder / "changed"
+        path.write_bytes(body)
+        with sqlite3.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+        return path.read_bytes()
+
+    path = folder / "changed.abf"
+    path.write_bytes(with_bodies((folder / "data/storage/backups/shop.abf").read_bytes(), change))
+    return str(path)
+
+
+FIRST_COLUMN = 'SELECT min(ID) FROM "Column" WHERE Type = 1 AND SystemFlags = 0'
+
+
+def test_a_column_that_was_never_calculated_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    path = changed(tmp_path, f'UPDATE "Column" SET ColumnStorageID = 0 WHERE ID = ({FIRST_COLUMN})')
+    with Vault(tmp_path / "data") as vault:
+        written = vault.export(path, tmp_path / "out")
+        with vault.open(path) as database:
+            assert [file.table for file in written] == [table.name for table in database.tables]
+            (table,) = (t for t in database.tables if any(c.storage is None for c in t.definition.columns))
+            (column,) = (c.name for c in table.definition.columns if c.storage is None)
+            other = next(name for name in table.columns if name != column)
+            text = f'SELECT "{other}" FROM "{table.name}"'
+            with query(database, text, catalogs=()) as answer:
+                assert sum(batch.num_rows for batch in answer.batches) == table.row_count > 0
+    (file,) = (file for file in written if file.warnings)
+    assert (file.table, file.warnings) == (table.name, (f"column {column!r} left out: it was never calculated",))
+    assert column not in pq.read_schema(file.path).names
+
+
+def test_a_table_that_cannot_be_decoded_keeps_no_other_from_export_or_query(tmp_path: Path) -> None:
+    path = changed(tmp_path, f'UPDATE "Column" SET ExplicitDataType = 77 WHERE ID = ({FIRST_COLUMN})')
+    with Vault(tmp_path / "data") as vault, vault.open(path) as database:
+        bad = next(table.name for table in database.tables if any(c.data_type == 77 for c in table.definition.columns))
+        good = next(table.name for table in database.tables if table.name != bad)
+        with pytest.raises(ModelError, match=f"not exported: '{bad}'; the first because .* unknown data type 77"):
+            vault.export(path, tmp_path / "out")
+        assert pq.read_table(tmp_path / "out" / f"{good}.parquet").num_rows == database.table(good).row_count
+        with query(database, f'SELECT * FROM "{good}"', catalogs=()) as answer:
+            assert sum(batch.num_rows for batch in answer.batches) == database.table(good).row_count
+        with query(database, "SHOW TABLES", catalogs=()) as answer:
+            assert [row for batch in answer.batches for row in batch["name"].to_pylist()] == [good]
+        with pytest.raises(ModelError, match="unknown data type 77"), query(database, f'FROM "{bad}"', catalogs=()):
+            pass
+
+
+def test_tables_that_one_name_does_not_tell_apart_are_an_error_where_it_is_used(tmp_path: Path) -> None:
+    path = changed(tmp_path, "UPDATE \"Table\" SET Name = 'Twice' WHERE SystemFlags = 0")
+    with Vault(tmp_path / "data") as vault, vault.open(path) as database:
+        with pytest.raises(ModelError, match="more than one table 'Twice'"), query(database, "FROM Twice", catalogs=()):
+            pass
+        with pytest.raises(ModelError, match=r"not exported: 'Twice'; .*more than one table"):
+            vault.export(path, tmp_path / "out")
 
 
 def test_file_names_are_safe_and_different_on_every_file_system() -> None:

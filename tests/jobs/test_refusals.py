@@ -221,3 +221,17 @@ def test_an_id_that_cannot_be_one_is_refused_before_anything_is_written(
     with pytest.raises(errors.FormatError):
         vault.restore("other.abf", overwrite=True)
     assert not any(os.scandir(vault.folder.spool_folder))
+
+
+@pytest.mark.parametrize("options", [{"security": "skipmembership"}, {"read_write_mode": "readonly"}])
+def test_a_misspelt_mode_is_not_taken_for_the_default(vault: Vault, options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="not one of"):
+        vault.restore("plain.abf", "new", **options)
+    assert [listing.name for listing in vault.databases()] == ["shop"]
+
+
+@pytest.mark.parametrize("account", ["", "databases", "storage/../staging"])
+def test_backups_do_not_go_where_the_databases_lie(vault: Vault, account: str) -> None:
+    with pytest.raises(errors.InvalidNameError, match="where the databases lie"):
+        vault.configure_storage(BackupStorageSettings(enabled=True, account=account, container="backups"))
+    assert vault.restore("storage:plain.abf", "new").database == "new"

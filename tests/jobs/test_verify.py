@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from vaults import vault_with, with_bodies
 
-from conftest import CONTAINER_SAMPLES, sample_path
-from tabvault.errors import PasswordRequiredError, PasswordWrongError
+from conftest import CONTAINER_SAMPLES, XML_SAMPLES, sample_path
+from tabvault.errors import PasswordRequiredError, PasswordWrongError, UnsupportedFeatureError
 from tabvault.formats.abf.container import Container
 from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs.verify import verify_backup
@@ -104,6 +104,39 @@ def test_metadata_that_name_a_missing_file_fail(backup: bytes, tmp_path: Path) -
     assert any(c.severity == "FAILED" and c.subject == "files" for c in verification.conditions)
 
 
+def with_sql(backup: bytes, tmp_path: Path, *statements: str) -> bytes:
+    def change(name: str, body: bytes) -> bytes:
+        if name != "metadata.sqlitedb":
+            return body
+        path = tmp_path / "changed"
+        path.write_bytes(body)
+        with sqlite3.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+        return path.read_bytes()
+
+    return with_bodies(backup, change)
+
+
+def test_statistics_that_are_old_are_a_warning(backup: bytes, tmp_path: Path) -> None:
+    old = with_sql(backup, tmp_path, "UPDATE ColumnStorage SET Statistics_DistinctStates = 999")
+    verification = verified(old)
+    assert verification.ok
+    warnings = [c.message for c in verification.conditions if c.severity == "WARNING" and "[" in c.subject]
+    assert warnings
+    assert all("Statistics_DistinctStates is 999" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(("end", "message"), [("CryptKey.bin", "not 144"), (".hidx", "hash index has 20000000 bytes")])
+def test_a_huge_key_file_or_hash_index_fails_by_its_length(backup: bytes, end: str, message: str) -> None:
+    names = [name for name in Container.open(MemorySource(backup)).files if name.endswith(end)]
+    huge = with_bodies(backup, lambda name, body: bytes(20_000_000) if name == names[0] else body)
+    failed = [c.message for c in verified(huge).conditions if c.severity == "FAILED" and c.subject == names[0]]
+    assert len(failed) == 1
+    assert message in failed[0]
+
+
 def test_an_encrypted_backup_is_verified_with_its_password_only(tmp_path: Path) -> None:
     with vault_with(tmp_path) as vault:
         vault.backup("shop", password="p")
@@ -116,3 +149,10 @@ def test_an_encrypted_backup_is_verified_with_its_password_only(tmp_path: Path) 
     damaged = bytearray(data)
     damaged[len(data) // 2] ^= 1
     assert not verified(bytes(damaged), "p").ok
+
+
+@pytest.mark.parametrize("name", [*XML_SAMPLES, "Hugoberry__live-connection-ssas.pbix"])
+def test_what_this_version_cannot_read_is_not_called_damaged(name: str) -> None:
+    with pytest.raises(UnsupportedFeatureError) as caught:
+        verified(sample_path(name).read_bytes())
+    assert caught.value.hint

@@ -39,7 +39,7 @@ def test_every_condition_holds_in_every_genuine_database(name):
     assert {finding.severity for finding in findings} == {"OK"}
     assert [finding.subject for finding in findings] == [
         "metadata pages", "ids", "references", "storage objects", "storage files", "files",
-        "partitions", "segments", "statistics", "hierarchies", "relationships", "DirectQuery",
+        "partitions", "segments", "statistics", "hierarchies", "relationships", "DirectQuery", "names",
     ]  # fmt: skip
 
 
@@ -180,6 +180,35 @@ def test_a_direct_query_table_with_rows_is_found(tmp_path):
     path = change(copied(DIRECT_QUERY, tmp_path), "UPDATE SegmentMapStorage SET RecordCount = 9 WHERE ID = 98")
     (message,) = violated(checked(path, genuine_files(DIRECT_QUERY)))["DirectQuery"]
     assert message.endswith("of table 'DimDate' holds 9 rows")
+
+
+def test_a_direct_query_sample_may_hold_rows(tmp_path):
+    rows = "UPDATE SegmentMapStorage SET RecordCount = 9 WHERE ID = 98"
+    for sample in ('UPDATE "Partition" SET DataView = 1', 'UPDATE "Model" SET DefaultDataView = 1'):
+        path = change(copied(DIRECT_QUERY, tmp_path), 'UPDATE "Partition" SET DataView = 3', rows)
+        assert "DirectQuery" in violated(checked(path, genuine_files(DIRECT_QUERY)))
+        assert "DirectQuery" not in violated(checked(change(path, sample), genuine_files(DIRECT_QUERY)))
+
+
+def test_names_that_are_there_twice_are_a_warning_as_the_collation_compares_them(tmp_path):
+    path = change(
+        copied(SMALL, tmp_path), "UPDATE \"Table\" SET Name = CASE SystemFlags WHEN 1 THEN ID ELSE 'same' END"
+    )
+    (first,), *_ = ask(path, "SELECT ID FROM \"Table\" WHERE Name = 'same'")
+    (finding,) = [f for f in checked(path, genuine_files(SMALL)) if f.subject == "names"]
+    assert (finding.severity, finding.message) == ("WARNING", "table name 'same' of the model is there twice")
+    change(path, f"UPDATE \"Table\" SET Name = 'Same' WHERE ID = {first}")
+    assert "names" in violated(checked(path, genuine_files(SMALL)))
+    change(path, "UPDATE \"Model\" SET Collation = 'Latin1_General_CS_AS'")
+    assert "names" not in violated(checked(path, genuine_files(SMALL)))
+
+
+def test_only_rows_demand_a_file_of_a_column(tmp_path):
+    path = change(copied(RLS, tmp_path), "UPDATE ColumnPartitionStorage SET StorageFileID = 0")
+    messages = violated(checked(path, genuine_files(RLS)))["references"]
+    assert "StorageFileID 0 is no row of StorageFile, for" in messages[0]
+    change(path, "UPDATE SegmentMapStorage SET RecordCount = 0")
+    assert "references" not in violated(checked(path, genuine_files(RLS)))
 
 
 def test_damage_to_pages_that_no_table_needs_is_found():

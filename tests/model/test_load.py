@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +8,7 @@ from genuine import OLDEST, OLS, RLS, SMALL, ask, change, copied, genuine_metada
 from pbixray import PBIXRay
 
 from conftest import CONTAINER_SAMPLES, sample_path
-from tabvault.errors import FormatError, ModelError
+from tabvault.errors import DatabaseError, FormatError, ModelError
 from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs.opening import open_backup
 from tabvault.model.load import load_model
@@ -192,18 +193,14 @@ def test_members_of_roles_are_loaded(tmp_path):
         ('UPDATE "Column" SET TableID = 999999 WHERE ID = {column}', "Column {column}: TableID is 999999"),
         ("UPDATE \"Column\" SET TableID = 'x' WHERE ID = {column}", "Column {column}: TableID is 'x'"),
         ('UPDATE "Column" SET ColumnStorageID = {table} WHERE ID = {column}', "Column {column}: ColumnStorageID is"),
-        ('UPDATE "Column" SET ExplicitDataType = 77 WHERE ID = {column}', "Column {column}: ExplicitDataType is 77"),
         ('UPDATE "Column" SET ExplicitDataType = 2.5 WHERE ID = {column}', "Column {column}: ExplicitDataType is 2.5"),
         ('UPDATE "Column" SET IsHidden = 2 WHERE ID = {column}', "Column {column}: IsHidden is 2, not 0 or 1"),
         (
             'UPDATE "Column" SET ExplicitName = NULL, InferredName = NULL WHERE ID = {column}',
             "Column {column}: InferredName is None",
         ),
-        ("UPDATE \"Column\" SET ExplicitName = 'Twice' WHERE TableID = {table}", "'Twice' is there twice"),
         ('UPDATE "Table" SET Name = NULL WHERE ID = {table}', "Table {table}: Name is None, not a text"),
-        ("UPDATE \"Table\" SET Name = 'Twice'", "table name 'Twice' is there twice"),
         ('UPDATE "Table" SET TableStorageID = 1 WHERE ID = {table}', "Table {table}: TableStorageID is 1"),
-        ('UPDATE "Partition" SET Mode = 9', "Mode is 9, not a mode that we know"),
         ('UPDATE "Model" SET DefaultMode = 2', "Model 1: DefaultMode is 2"),
         ('DELETE FROM "Model"', "table Model has 0 rows"),
         ('DELETE FROM "SegmentMapStorage"', "not the id of a row of SegmentMapStorage"),
@@ -221,7 +218,6 @@ def test_members_of_roles_are_loaded(tmp_path):
         ("UPDATE ColumnStorage SET ColumnID = 1", "ColumnID is 1"),
         ("UPDATE ColumnPartitionStorage SET PartitionStorageID = 1", "PartitionStorageID is 1"),
         ("UPDATE SegmentMapStorage SET RecordCount = -1", "RecordCount is -1, not a count"),
-        ("UPDATE DictionaryStorage SET Type = 3", "Type is 3, not a dictionary type"),
         ("UPDATE DictionaryStorage SET Magnitude = 'much'", "Magnitude is 'much', not a number"),
         ("UPDATE DBPROPERTIES SET VALUE = -5 WHERE NAME = 'LASTCOMMITTED'", "LASTCOMMITTED is -5, not a time"),
         (
@@ -316,3 +312,31 @@ def test_the_metadata_do_not_know_the_name_of_their_database(name):
         for form in (text, text.replace("-", " ")):
             assert form.lower().encode() not in data
             assert form.lower().encode("utf-16-le") not in data
+
+
+def test_numbers_that_no_enumeration_knows_stay_numbers(tmp_path):
+    path = change(
+        copied(SMALL, tmp_path),
+        'UPDATE "Partition" SET Mode = 9',
+        'UPDATE "Column" SET ExplicitDataType = 77',
+        "UPDATE DictionaryStorage SET Type = 3",
+    )
+    model = loaded(path)
+    assert {partition.mode for table in model.tables for partition in table.partitions} == {9}
+    columns = [column for table in model.tables for column in table.columns]
+    assert {(column.data_type, column.storage.dictionary.type) for column in columns} == {(77, 3)}
+
+
+def test_names_that_are_there_twice_do_not_keep_a_model_from_loading(tmp_path):
+    path = change(copied(SMALL, tmp_path), "UPDATE \"Table\" SET Name = 'Twice'")
+    assert {table.name for table in loaded(path).tables} == {"Twice"}
+
+
+def test_metadata_may_be_read_and_closed_by_other_threads_and_not_after(tmp_path):
+    for opened in (Metadata.open(copied(SMALL, tmp_path)), Metadata.from_bytes(genuine_metadata(SMALL))):
+        with ThreadPoolExecutor(4) as pool:
+            models = list(pool.map(lambda _, metadata=opened: load_model(metadata), range(4)))
+            assert models == models[:1] * 4
+            pool.submit(opened.close).result()
+        with pytest.raises(DatabaseError, match="closed database"):
+            opened.properties()

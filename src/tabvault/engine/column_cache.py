@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -99,19 +99,29 @@ class CachedTable:
     A :class:`~tabvault.engine.lazy_dataset.LazyTable` whose columns go through a :class:`ColumnCache`.
 
     Args:
-        schema: the columns.
+        schema: gives the columns; asked once, when a query uses the table.
         decode: gives the whole column of a name.
         cache: where decoded columns are kept.
         key: names the table and the version of its database; no other table's key is equal to it.
     """
 
     def __init__(
-        self, schema: pa.Schema, decode: Callable[[str], pa.ChunkedArray], *, cache: ColumnCache, key: Hashable
+        self,
+        schema: Callable[[], pa.Schema],
+        decode: Callable[[str], pa.ChunkedArray],
+        *,
+        cache: ColumnCache,
+        key: Hashable,
     ) -> None:
-        self.schema = schema
+        self._schema = schema
         self._decode = decode
         self._cache = cache
         self._key = key
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns. Raises what *schema* raises."""
+        return self._schema()
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """The columns of these names, in this order."""

@@ -11,10 +11,10 @@ segment maps, how ids become values says the dictionary's row in the metadata. W
 (3) the entries are of the dictionary's data type, and 4 bytes wide exactly if it operates on 32 bits;
 (4) row count, lowest and highest data id and the presence of nulls are those of the column's statistics.
 
-No value is read by the statistics: (4) is asked by a verification, and not by a reader, who must not be kept from
-values that are whole. It is exact where a column has one segment, as in every genuine file at hand; what an engine
-keeps in them over several, after partitions went, is not known, and :mod:`tabvault.model.consistency` compares them
-as a warning.
+No value is read by the statistics: (4) is asked by a verification, as a warning, and not by a reader, who must not be
+kept from values that are whole. It is exact where a column has one segment, as in every genuine file at hand; what an
+engine keeps in them over several, after partitions went, is not known, and :mod:`tabvault.model.consistency` compares
+them, as a warning too.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tabvault.errors import FormatError, ModelError
 from tabvault.formats.vertipaq import dictionary as dictionary_file
 from tabvault.formats.vertipaq import idfmeta
 from tabvault.formats.vertipaq.idfmeta import NULL_DATA_ID
-from tabvault.model.objects import DictionaryDataType, DictionaryType
+from tabvault.model.objects import DictionaryDataType, DictionaryType, PartitionMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tabvault.formats.vertipaq.dictionary import Entries
     from tabvault.formats.vertipaq.idfmeta import SegmentMeta
@@ -61,12 +61,14 @@ def parts(files: FileSet, table: Table, column: Column, storage: ColumnStorage) 
     The column's partitions in the order of their rows, after (1). Those without rows may be without files.
 
     Raises:
-        ModelError: rows have no files.
+        ModelError: rows have no files, or are of a partition whose mode is not known.
         FormatError: an ``.idfmeta`` file is damaged, or does not fit the metadata.
     """
     stored = {part.partition_storage_id: part for part in storage.partitions}
-    partitions = [partition.storage for partition in table.partitions if partition.storage]
-    for rows in sorted(partitions, key=lambda rows: rows.storage_position):
+    partitions = [(partition.storage, partition.mode) for partition in table.partitions if partition.storage]
+    for rows, mode in sorted(partitions, key=lambda of: of[0].storage_position):
+        if rows.record_count and mode not in set(PartitionMode):
+            raise ModelError(f"{_named(table, column)}: {rows.record_count} rows of a partition of unknown mode {mode}")
         part = stored.get(rows.id)
         if part is None or part.idf_file is None or part.idfmeta_file is None:
             if rows.record_count:
@@ -99,13 +101,8 @@ def checked_parts(files: FileSet, table: Table, column: Column, storage: ColumnS
     return found
 
 
-def check_statistics(stored: list[Part], table: Table, column: Column, stated: ColumnStatistics) -> None:
-    """
-    Demand (4) of a column that has one segment.
-
-    Raises:
-        ModelError: the statistics do not fit it.
-    """
+def statistics_violations(stored: list[Part], stated: ColumnStatistics) -> Iterator[str]:
+    """What (4) demands of a column that has one segment and does not hold."""
     segments = [segment.statistics for part in stored for segment in part.segments]
     if len(segments) != 1:
         return
@@ -118,9 +115,7 @@ def check_statistics(stored: list[Part], table: Table, column: Column, stated: C
         has_nulls=only.has_nulls,
     )
     if found != stated:
-        raise ModelError(
-            f"{_named(table, column)}: the segment has {_in_words(found)}; the statistics say {_in_words(stated)}"
-        )
+        yield f"the segment has {_in_words(found)}; the statistics say {_in_words(stated)}"
 
 
 def _in_words(statistics: ColumnStatistics) -> str:
@@ -132,9 +127,13 @@ def _named(table: Table, column: Column) -> str:
     return f"column {column.name!r} of table {table.name!r}"
 
 
-def entries(files: FileSet, table: Table, column: Column, dictionary: DictionaryStorage) -> Entries:
+def entries(
+    files: FileSet, table: Table, column: Column, dictionary: DictionaryStorage, warn: Callable[[str], None]
+) -> Entries:
     """
     The entries of a hash dictionary, after (2) and (3). There is no file as long as there is no entry.
+
+    *warn* is told of characters that are not those of the file.
 
     Raises:
         ModelError: the metadata do not say what the entries are.
@@ -149,7 +148,11 @@ def entries(files: FileSet, table: Table, column: Column, dictionary: Dictionary
     if dictionary.file is None:
         found: Entries = pa.array([], pa.string()) if element == _STRINGS else np.empty(0, element)
     else:
-        found = dictionary_file.parse(files.read(dictionary.file), file=dictionary.file)
+        found = dictionary_file.parse(
+            files.read(dictionary.file),
+            file=dictionary.file,
+            on_lone_surrogates=lambda count: warn(f"lone surrogates in its texts, decoded as U+FFFD: {count}"),
+        )
         if _element(found) != element:
             raise FormatError(f"entries are {_element(found)}, not {element}", file=dictionary.file)
     if len(found) != dictionary.last_id - NULL_DATA_ID:

@@ -28,7 +28,12 @@ class LazyTable(Protocol):
 
     @property
     def schema(self) -> pa.Schema:
-        """Names and types of the columns; asking decodes nothing."""
+        """
+        Names and types of the columns; asking decodes nothing.
+
+        Raises:
+            ModelError: the metadata of a column contradict themselves.
+        """
         ...
 
     def read(self, columns: Sequence[str]) -> pa.Table:
@@ -51,7 +56,7 @@ class LazyDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no annotatio
         on_failure: takes the error of a read, of which DuckDB would only pass on the text.
 
     Raises:
-        ModelError: two columns have the same name.
+        ModelError: two columns have the same name, or the table has no schema.
     """
 
     def __init__(self, table: LazyTable, *, name: str, on_failure: Callable[[Exception], None]) -> None:

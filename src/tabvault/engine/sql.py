@@ -15,21 +15,26 @@ What a query can and cannot do:
 5. Table names are compared as written, then without regard to the case of the letters A-Z. Of two names that differ
    by case alone each can be queried by its exact name, but not both in one statement. A column whose name differs
    by case alone from one before it gets a suffix (``Amount``, ``AMOUNT_1``).
+6. A table whose metadata give it no schema is an error for the statement that names it, and for no other; what lists
+   tables leaves it out.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import duckdb
 import pyarrow as pa
 
+from tabvault.engine.interruptible import interruptible
 from tabvault.engine.lazy_dataset import LazyDataset
 from tabvault.engine.statement import check, folded, place
 from tabvault.engine.suggestion import close_names
-from tabvault.errors import QueryError, QueryNotSupportedError
+from tabvault.errors import ModelError, QueryError, QueryNotSupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,8 +88,9 @@ class QueryResult:
             FormatError: the files of a column are damaged.
         """
         while self._reader is not None:
+            self._errors.check_time()
             with self._errors.translated():
-                batch = next(self._reader, None)
+                batch = interruptible(self._connection, partial(next, self._reader, None))
             if batch is None:
                 self.close()
                 return
@@ -124,7 +130,7 @@ def query_sql(
         QueryError: it does not parse, names what is not there, fails, or reaches a bound.
         QueryNotSupportedError: it is not one statement that only reads its tables.
         FormatError: the files of a column are damaged.
-        ModelError: a table has two columns of one name.
+        ModelError: a table it names has two columns of one name, or a column without a type.
     """
     connection = duckdb.connect()
     errors = _EngineErrors(text, memory_byte_count_max=memory_byte_count_max, timeout_s=timeout_s)
@@ -132,9 +138,15 @@ def query_sql(
         _lock(connection, memory_byte_count_max=memory_byte_count_max, timeout_s=timeout_s)
         with errors.translated():
             statement = check(text, connection)
-            for name in _tables_used(statement, tables):
-                connection.register(name, LazyDataset(tables[name], name=name, on_failure=errors.failures.append))
-            reader = _start(connection, text)
+            for name, is_named in _tables_used(statement, tables).items():
+                try:
+                    dataset = LazyDataset(tables[name], name=name, on_failure=errors.failures.append)
+                except ModelError:
+                    if is_named:
+                        raise
+                else:
+                    connection.register(name, dataset)
+            reader = interruptible(connection, partial(_start, connection, text))
     except BaseException:
         connection.close()
         raise
@@ -158,12 +170,12 @@ def _start(connection: duckdb.DuckDBPyConnection, text: str) -> pa.RecordBatchRe
         raise
 
 
-def _tables_used(statement: Statement, tables: Mapping[str, LazyTable]) -> list[str]:
-    """The true names of the tables that the statement reads."""
+def _tables_used(statement: Statement, tables: Mapping[str, LazyTable]) -> dict[str, bool]:
+    """The true names of the tables that the statement reads, and whether it names them or merely lists them."""
     by_lower: dict[str, list[str]] = {}
     for name in tables:
         by_lower.setdefault(folded(name), []).append(name)
-    used = dict.fromkeys(tables) if statement.lists_tables else {}
+    used = dict.fromkeys(tables, False) if statement.lists_tables else {}
     for name, offset in statement.table_names.items():
         candidates = [name] if name in tables else by_lower.get(folded(name), [])
         line, column = statement.place(offset)
@@ -172,14 +184,14 @@ def _tables_used(statement: Statement, tables: Mapping[str, LazyTable]) -> list[
         if not candidates:
             hint = close_names(name, tables) or "SHOW TABLES lists the tables"
             raise QueryError(f"there is no table {name!r} in this database", line=line, column=column, hint=hint)
-        used.update(dict.fromkeys(candidates))
+        used.update(dict.fromkeys(candidates, True))
     for name in used:
         twins = [other for other in by_lower[folded(name)] if other in used]
         if len(twins) > 1:
             raise QueryNotSupportedError(
                 f"tables {_listed(twins)} differ by case alone", hint="query one of them by its exact name"
             )
-    return list(used)
+    return used
 
 
 def _listed(names: list[str]) -> str:
@@ -194,6 +206,7 @@ class _EngineErrors:
         self._text = text
         self._memory_byte_count_max = memory_byte_count_max
         self._timeout_s = timeout_s
+        self._begun = time.monotonic()
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -209,11 +222,19 @@ class _EngineErrors:
                 raise self.failures[0] from None
             raise self._query_error(error) from error
 
+    def check_time(self) -> None:
+        """DuckDB measures one step at a time; the time of all of them is measured here."""
+        if self._timeout_s is not None and time.monotonic() - self._begun > self._timeout_s:
+            raise self._took_too_long()
+
+    def _took_too_long(self) -> QueryError:
+        return QueryError(f"query took longer than {self._timeout_s} s")
+
     def _query_error(self, error: Exception) -> QueryError:
         details = _details(str(error))
         kind = details.get("exception_type")
         if kind == "INTERRUPT":
-            return QueryError(f"query took longer than {self._timeout_s} s")
+            return self._took_too_long()
         if kind == "Out of Memory":
             return QueryError(
                 f"query needs more than {self._memory_byte_count_max} bytes of memory",

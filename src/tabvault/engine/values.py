@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tabvault.formats.vertipaq.dictionary import Numbers
     from tabvault.model.objects import Column
 
-_STORED_AS: dict[DataType, tuple[DictionaryDataType, pa.DataType]] = {
+_STORED_AS: dict[int, tuple[DictionaryDataType, pa.DataType]] = {
     DataType.STRING: (DictionaryDataType.STRING, pa.string()),
     DataType.BINARY: (DictionaryDataType.STRING, pa.binary()),
     DataType.INT64: (DictionaryDataType.LONG, pa.int64()),
@@ -74,15 +74,17 @@ def value_type(column: Column) -> pa.DataType:
     The Arrow type of the column's values.
 
     Raises:
-        ModelError: the dictionary cannot hold the column's data type.
+        ModelError: the data type is not known, or the dictionary cannot hold it.
     """
+    if column.data_type not in set(DataType):
+        raise ModelError(f"column {column.name!r} has the unknown data type {column.data_type}")
     dictionary = column.storage.dictionary if column.storage else None
     if dictionary is None:
         return _STORED_AS.get(column.data_type, (None, pa.null()))[1]
     stored, target = _STORED_AS.get(column.data_type, (dictionary.data_type, _UNTYPED.get(dictionary.data_type)))
     if dictionary.data_type != stored or target is None:
         raise ModelError(
-            f"column {column.name!r} of data type {column.data_type.name} has a dictionary of data type "
+            f"column {column.name!r} of data type {DataType(column.data_type).name} has a dictionary of data type "
             f"{dictionary.data_type}"
         )
     return target

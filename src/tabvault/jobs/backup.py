@@ -39,6 +39,7 @@ from tabvault.formats.abf.writer import ContainerWriter
 from tabvault.formats.byte_source import pieces
 from tabvault.jobs.origin import Origin
 from tabvault.jobs.progress import ProgressMeter
+from tabvault.model.consistency import direct_query_violations
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
@@ -111,7 +112,7 @@ def backup_database(
     begun = time.monotonic()
     with folder.read(database) as version:
         check_direct_query_is_empty(version)
-        name = file or default_file_name(version.manifest.name)
+        name = default_file_name(version.manifest.name) if file is None else file
         meter = ProgressMeter(progress)
         encryptor = age.Encryptor(password, deferred_byte_count=PAGE_BYTE_COUNT) if password else None
         head_byte_count = encryptor.head_byte_count if encryptor else PAGE_BYTE_COUNT
@@ -153,15 +154,14 @@ def default_file_name(database: str) -> str:
 
 def check_direct_query_is_empty(version: VersionReader) -> None:
     """
-    A table that asks its source holds no rows here: its backup is metadata only, and this is what makes that true.
+    What asks its source holds no rows here: its backup is metadata only, and this is what makes that true.
 
     Raises:
-        ModelError: one does.
+        ModelError: a partition in DirectQuery mode holds rows, and not as a sample.
     """
     with Metadata.open(version.path(METADATA_FILE)) as metadata:
-        for table in load_model(metadata).tables:
-            if table.is_direct_query and table.row_count:
-                raise ModelError(f"table {table.name!r} is in DirectQuery mode and holds {table.row_count} rows")
+        for violation in direct_query_violations(load_model(metadata)):
+            raise ModelError(violation)
 
 
 def _write(

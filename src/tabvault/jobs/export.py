@@ -1,9 +1,9 @@
 """
 Tables out to open formats: one Parquet or CSV file per user table, hidden ones included.
 
-Every column but the internal row number. The table's true name stands in the Parquet schema metadata under
-``tabvault.table``; file names are made safe for any file system. A file appears whole or not at all: it is written
-beside its place and renamed.
+Every column but the internal row number and those that were never calculated. The table's true name stands in the
+Parquet schema metadata under ``tabvault.table``; file names are made safe for any file system. A file appears whole or
+not at all: it is written beside its place and renamed. A table that cannot be decoded stops no other.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from tabvault.engine import scan
+from tabvault.errors import FormatError, ModelError
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.storage.os_errors import storage_errors
 
@@ -32,19 +34,25 @@ ExportFormat = Literal["parquet", "csv"]
 
 TABLE_METADATA_KEY: Final = b"tabvault.table"
 _ROW_GROUP_ROW_COUNT: Final = 1 << 20
+_NAMES_SHOWN_MAX: Final = 20
 _FILE_NAME_CHAR_COUNT_MAX: Final = 60
 """Leaves room for a number and the ending within 255 bytes, in any script (four bytes a character)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """A file that was written."""
+    """
+    A file that was written.
+
+    *warnings* say which columns were left out, and whose values are not quite those of the files.
+    """
 
     table: str
     path: Path
     row_count: int
     column_count: int
     byte_count: int
+    warnings: tuple[str, ...]
 
 
 def export_tables(
@@ -67,8 +75,9 @@ def export_tables(
         progress: told after each table.
 
     Raises:
-        ModelError: no such table.
-        FormatError: a column is damaged; the tables before it have been written.
+        ModelError: no such table, or the metadata of one contradict themselves.
+        FormatError: a column is damaged.
+            Of both kinds the first, when all other tables have been written; the message names those that were not.
         StorageError: the folder cannot be written.
     """
     tables = (database.table(table),) if table is not None else database.tables
@@ -77,15 +86,49 @@ def export_tables(
     meter.step("exporting", sum(t.row_count for t in tables), unit="rows")
     with storage_errors(to.name):
         to.mkdir(parents=True, exist_ok=True)
-    written = []
+    written: list[ExportedFile] = []
+    failed: list[tuple[str, FormatError | ModelError]] = []
+    exported: set[str] = set()
     for one in tables:
-        written.append(_export(one, to / names[one.name], format_))
+        try:
+            if one.name in exported:
+                raise ModelError(f"there is more than one table {one.name!r}")  # noqa: TRY301  # as a damaged one
+            exported.add(one.name)
+            written.append(_export(one, to / names[one.name], format_))
+        except (FormatError, ModelError) as error:
+            failed.append((one.name, error))
         meter.advance(one.row_count)
+    if failed:
+        raise _naming_tables(failed)
     return written
 
 
+def _naming_tables(failed: list[tuple[str, FormatError | ModelError]]) -> FormatError | ModelError:
+    """The first error, its message begun with the tables that were not written."""
+    names = ", ".join(repr(name) for name, _ in failed[:_NAMES_SHOWN_MAX])
+    more = f" and {len(failed) - _NAMES_SHOWN_MAX} more" if len(failed) > _NAMES_SHOWN_MAX else ""
+    first = failed[0][1]
+    first.message = f"not exported: {names}{more}; the first because {first.message}"
+    first.args = (first.message,)
+    return first
+
+
 def _export(table: Table, path: Path, format_: ExportFormat) -> ExportedFile:
-    data = table.to_arrow()
+    warnings: list[str] = []
+    columns: list[str] = []
+    for column in table.definition.columns:
+        if column.is_row_number:
+            continue
+        if scan.lacks_values(table.definition, column):
+            warnings.append(f"column {column.name!r} left out: it was never calculated")
+        else:
+            columns.append(column.name)
+    data = scan.read_table(
+        table.files,
+        table.definition,
+        columns,
+        warn=lambda column, warning: warnings.append(f"column {column!r}: {warning}"),
+    )
     temporary = path.with_name(f".{path.name}.partial")
     with storage_errors(path.name):
         try:
@@ -96,7 +139,7 @@ def _export(table: Table, path: Path, format_: ExportFormat) -> ExportedFile:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        return ExportedFile(table.name, path, data.num_rows, data.num_columns, path.stat().st_size)
+        return ExportedFile(table.name, path, data.num_rows, data.num_columns, path.stat().st_size, tuple(warnings))
 
 
 def _write_parquet(data: pa.Table, path: Path, name: str) -> None:

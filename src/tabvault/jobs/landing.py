@@ -16,7 +16,7 @@ import contextlib
 import unicodedata
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from tabvault.errors import (
     CompatibilityError,
@@ -83,6 +83,15 @@ class LandingOptions:
     security: Security = "copyAll"
     read_write_mode: ReadWriteMode = "readWrite"
     ignore_incompatibilities: bool = False
+
+    def __post_init__(self) -> None:
+        # Whose roles a database gets must never depend on a word that was misspelt.
+        if self.security not in get_args(Security):
+            raise ValueError(f"security is {self.security!r}, not one of {', '.join(get_args(Security))}")
+        if self.read_write_mode not in get_args(ReadWriteMode):
+            raise ValueError(
+                f"read_write_mode is {self.read_write_mode!r}, not one of {', '.join(get_args(ReadWriteMode))}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,8 @@ def open_backup(
                 _spooled(member.pieces(), member.byte_count, folder=spool_folder, meter=meter)
             )
         envelope = xpress9.envelope_of(_head(source))
+        if envelope is None and not source.byte_count:
+            raise FormatError("not a backup: the file is empty")
         if envelope is None:
             raise FormatError(
                 f"not a backup: it begins with {bytes(_head(source)[:16]).hex(' ')}",
@@ -143,8 +145,8 @@ def _spooled(
             free_byte_count = shutil.disk_usage(place).free
             if byte_count > free_byte_count:
                 raise DiskFullError(
-                    f"unwrapping needs {byte_count} bytes and {free_byte_count} are free",
-                    hint="set TMPDIR to a folder on a larger disk",
+                    f"unwrapping needs {byte_count} bytes, and {free_byte_count} are free in {place}",
+                    hint="set TMPDIR to a folder on a larger disk" if folder is None else "make room there",
                 )
             spool = stack.enter_context(tempfile.TemporaryFile(dir=place, prefix="tabvault-"))
         meter.step("unwrapping", byte_count)

@@ -7,12 +7,13 @@ Which of the two it is, the text says: ``SELECT … FROM $SYSTEM.<rowset>`` is a
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from tabvault.engine import scan
 from tabvault.engine.column_cache import CachedTable, ColumnCache
 from tabvault.engine.rowsets import RowsetSource, is_rowset_query, query_rowset
 from tabvault.engine.sql import query_sql
+from tabvault.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,6 +60,7 @@ def query(
         QueryError: it cannot be answered; line and column where they are known.
         UnknownRowsetError: no such DMV.
         FormatError: a file of a column it touches is damaged.
+        ModelError: the metadata of a table it names contradict themselves.
     """
     if is_rowset_query(text):
         source = RowsetSource(database.entry, catalogs, database.metadata, database.model, database.files)
@@ -66,14 +68,26 @@ def query(
         yield Answer(table.schema, iter(table.to_batches()))
         return
     tables = {table.name: _cached(database, table) for table in database.tables}
+    if len(tables) < len(database.tables):
+        names = [table.name for table in database.tables]
+        tables |= {name: _nameless(name) for name in tables if names.count(name) > 1}
     with query_sql(text, tables, timeout_s=timeout_s) as result:
         yield Answer(result.schema, iter(result))
+
+
+def _nameless(name: str) -> CachedTable:
+    """In place of tables that one name does not tell apart: an error for the statement that uses it."""
+
+    def fail(*_columns: str) -> NoReturn:
+        raise ModelError(f"there is more than one table {name!r}")
+
+    return CachedTable(fail, fail, cache=_CACHE, key=object())
 
 
 def _cached(database: OpenDatabase, table: Table) -> CachedTable:
     columns = {column.name: column for column in table.definition.columns}
     return CachedTable(
-        table.schema,
+        lambda: table.schema,
         lambda name: scan.read_column(database.files, table.definition, columns[name]),
         cache=_CACHE,
         key=(database.key, table.definition.id),

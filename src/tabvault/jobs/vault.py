@@ -26,7 +26,7 @@ from tabvault.storage.data_folder.folder import DataFolder
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.local import LocalAccount
 from tabvault.storage.os_errors import storage_errors
-from tabvault.storage.settings import BackupStorageSettings, load_settings, open_store, save_settings
+from tabvault.storage.settings import DEFAULT_ACCOUNT, BackupStorageSettings, load_settings, open_store, save_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +97,12 @@ class Vault:
         with storage_errors(f"data folder {self.data}"):
             self.data.mkdir(parents=True, exist_ok=True)
         if settings.enabled and settings.account is not None and settings.container is not None:
+            account = (self.data / settings.account).resolve()
+            own = self.data.resolve()
+            if account == own or (account.is_relative_to(own) and account.relative_to(own).parts[0] != DEFAULT_ACCOUNT):
+                raise InvalidNameError(
+                    f"account {account} is where the databases lie", hint="choose a folder outside the data folder"
+                )
             LocalAccount(self.data / settings.account).container(settings.container, create=True)
         save_settings(self.data, settings)
 
@@ -139,7 +145,7 @@ class Vault:
             self.folder,
             self.store,
             database,
-            file,
+            file.removeprefix(STORAGE_PREFIX) if file is not None else None,
             overwrite=overwrite,
             compress=compress,
             password=password,
@@ -169,7 +175,7 @@ class Vault:
         return restore_database(
             self.folder,
             self.store,
-            file,
+            file.removeprefix(STORAGE_PREFIX),
             database,
             options=LandingOptions(overwrite, security, read_write_mode, ignore_incompatibilities),
             password=password,
@@ -178,7 +184,7 @@ class Vault:
 
     def import_file(
         self,
-        path: str,
+        path: str | Path,
         database: str | None = None,
         *,
         overwrite: bool = False,
@@ -190,7 +196,8 @@ class Vault:
 
         Power BI gives its databases random names, so the file's own name is the default.
         """
-        name = database or default_database_name(path)
+        path = str(path)
+        name = default_database_name(path) if database is None else database
         with self.file(path) as source:
             return bring_in(
                 self.folder,
@@ -282,7 +289,7 @@ class Vault:
     def export(
         self,
         path_or_database: str,
-        to: Path,
+        to: Path | str,
         *,
         format_: ExportFormat = "parquet",
         table: str | None = None,
@@ -293,7 +300,7 @@ class Vault:
         from tabvault.jobs.export import export_tables
 
         with self.open(path_or_database, password=password) as database:
-            return export_tables(database, to, format_=format_, table=table, progress=progress)
+            return export_tables(database, Path(to), format_=format_, table=table, progress=progress)
 
 
 def is_file(path_or_database: str) -> bool:

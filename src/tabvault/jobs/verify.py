@@ -4,7 +4,8 @@ Reading everything of a backup, and saying of each condition whether it holds.
 In order: the file opens (envelope, password, header, directory and log agree); every byte of the container is read,
 which proves the encryption tags, and re-emitting it gives the same bytes; every file's CRC and length; the key
 file; the metadata against the files (the same check as before a restore's commit); and every column of every table
-is decoded under the hard checks, its statistics compared, its hierarchies and hash indexes read. A condition that
+is decoded under the hard checks, its statistics compared (as a WARNING, for no value is read by them), its hierarchies
+and hash indexes read. A condition that
 fails does not hide those behind it.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from tabvault.engine import scan
-from tabvault.errors import FormatError, ModelError, TabvaultError
+from tabvault.errors import FormatError, LimitError, ModelError, TabvaultError, UnsupportedFeatureError
 from tabvault.formats.abf import crypt_key
 from tabvault.formats.byte_source import pieces
 from tabvault.formats.vertipaq import hash_index
@@ -41,6 +42,9 @@ Severity = Literal["OK", "WARNING", "FAILED"]
 
 _DAMAGE: Final = (FormatError, ModelError)
 """What a backup can have. Any other error is of the caller, the disk or the storage, and is raised."""
+
+_HASH_INDEX_BYTE_COUNT_MIN: Final = 16 << 20
+"""A hash index takes less than 64 bytes a row; one that is left from a larger table may take this at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def verify_backup(
 
     Raises:
         PasswordError: required, wrong or superfluous. Everything else that is wrong with the file is a condition.
+        UnsupportedFeatureError: nothing is wrong with the file, and this version cannot read its model.
         StorageError: the file cannot be read.
         JobCancelledError: raised by *progress*.
     """
@@ -89,6 +94,8 @@ def verify_backup(
             conditions.append(_ok("envelope", _envelope(opened)))
             conditions.extend(_container(opened, meter))
             conditions.extend(_contents(opened.container, meter))
+    except UnsupportedFeatureError:
+        raise
     except _DAMAGE as error:
         conditions.append(_failed("file", error))
     return Verification(tuple(conditions), time.monotonic() - begun)
@@ -157,6 +164,8 @@ def _contents(container: Container, meter: ProgressMeter) -> Iterator[Condition]
             model = load_model(metadata)
             files = ContainerFiles(container)
             findings = consistency.check_consistency(metadata, model, files)
+    except UnsupportedFeatureError:
+        raise
     except _DAMAGE as error:
         yield _failed("metadata", error)
         return
@@ -187,9 +196,12 @@ def _bodies(container: Container, meter: ProgressMeter) -> Generator[Condition, 
 
 
 def _key_files(container: Container) -> Iterator[Condition]:
-    for name in container.files:
+    for name, file in container.files.items():
         if name.endswith("CryptKey.bin"):
             try:
+                if file.byte_count != crypt_key.BYTE_COUNT:  # before it is held in memory
+                    message = f"key file has {file.byte_count} bytes, not {crypt_key.BYTE_COUNT}"
+                    raise FormatError(message, file=name)  # a condition like what check() finds
                 crypt_key.check(b"".join(container.body(name)), file=name)
                 yield _ok(name, "key file is well-formed")
             except _DAMAGE as error:
@@ -201,14 +213,16 @@ def _columns(model: Model, files: FileSet, broken: set[str], meter: ProgressMete
     meter.step("decoding", sum(len(table.columns) for table in tables), unit="columns")
     for table in tables:
         yield from _table(table, files, broken, meter)
-    yield from _hash_indexes(files, broken)
+    record_count = max((table.row_count for table in model.tables), default=0)
+    yield from _hash_indexes(files, broken, byte_count_max=_HASH_INDEX_BYTE_COUNT_MIN + 64 * record_count)
 
 
 def _table(table: Table, files: FileSet, broken: set[str], meter: ProgressMeter) -> Iterator[Condition]:
     failed = False
     for column in table.columns:
         try:
-            scan.check_column(files, table, column)
+            for warning in scan.check_column(files, table, column):
+                yield Condition("WARNING", f"{table.name}[{column.name}]", warning)
         except _DAMAGE as error:
             failed = True
             if getattr(error, "file", None) not in broken:
@@ -219,11 +233,15 @@ def _table(table: Table, files: FileSet, broken: set[str], meter: ProgressMeter)
         yield _ok(f"table {table.name}", f"{table.row_count} rows, {count} columns decoded")
 
 
-def _hash_indexes(files: FileSet, broken: set[str]) -> Iterator[Condition]:
+def _hash_indexes(files: FileSet, broken: set[str], *, byte_count_max: int) -> Iterator[Condition]:
     names = [name for name in files.names() if name.endswith(".hidx") and name not in broken]
     failed = False
     for name in names:
         try:
+            byte_count = files.byte_count(name)
+            if byte_count > byte_count_max:
+                message = f"hash index has {byte_count} bytes, over the {byte_count_max} that any table here can need"
+                raise LimitError(message, file=name)  # a condition like what parse() finds
             hash_index.parse(files.read(name), file=name)
         except _DAMAGE as error:
             failed = True

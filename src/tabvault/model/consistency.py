@@ -9,7 +9,7 @@ as strict as genuine files of schema versions 17 to 122 allow, of which none bre
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from tabvault.errors import FormatError, ModelError
@@ -49,9 +49,9 @@ def check_consistency(metadata: Metadata, model: Model, files: FileSet) -> list[
     """
     Check every condition: one ``OK`` for each that holds, one or more ``FAILED`` or ``WARNING`` for each other.
 
-    It is a ``WARNING`` where no value is found by what is wrong: statistics, and structures that an engine derives from
-    the values and may have left old in a model that was not recalculated. The rules for those were read off models that
-    were, and a restore must not fail on a state that an engine backs up.
+    It is a ``WARNING`` where no value is found by what is wrong: statistics, names, and structures that an engine
+    derives from the values and may have left old in a model that was not recalculated. The rules for those were read
+    off models that were, and a restore must not fail on a state that an engine backs up.
 
     Args:
         metadata: the metadata of the database.
@@ -75,7 +75,8 @@ def check_consistency(metadata: Metadata, model: Model, files: FileSet) -> list[
         *_findings(
             "relationships", "each index fits its column", relationship_violations(metadata, model), severity="WARNING"
         ),
-        *_findings("DirectQuery", "no DirectQuery partition holds rows", _direct_query_violations(model)),
+        *_findings("DirectQuery", "no DirectQuery partition holds rows", direct_query_violations(model)),
+        *_findings("names", "tables and columns have their own", _name_violations(model), severity="WARNING"),
     ]
 
 
@@ -121,10 +122,25 @@ def _partition_violations(model: Model) -> Iterator[str]:
                 yield f"column {table.name}[{column.name}] lies in partition storages {parts}, its table in {expected}"
 
 
-def _direct_query_violations(model: Model) -> Iterator[str]:
-    """A backup of a DirectQuery table holds its metadata only."""
+def direct_query_violations(model: Model) -> Iterator[str]:
+    """DirectQuery partitions that hold rows: a backup has their metadata only, but for the rows of a sample."""
     for table in model.tables:
         for partition in table.partitions:
             row_count = partition.storage.record_count if partition.storage else 0
-            if partition.mode == PartitionMode.DIRECT_QUERY and row_count:
+            if partition.mode == PartitionMode.DIRECT_QUERY and row_count and not partition.is_sample:
                 yield f"partition {partition.name!r} of table {table.name!r} holds {row_count} rows"
+
+
+def _name_violations(model: Model) -> Iterator[str]:
+    """Names are how queries address objects. The engine compares them as the collation of the model does."""
+    collation = (model.collation or "").upper()
+    exact = "_CS" in collation or "_BIN" in collation
+    tables = (*model.tables, *model.system_tables)
+    of_columns = ((f"of table {table.name!r}", [column.name for column in table.columns]) for table in tables)
+    for where, names in chain((("of the model", [table.name for table in tables]),), of_columns):
+        seen: set[str] = set()
+        for name in names:
+            compared = name if exact else name.lower()
+            if compared in seen:
+                yield f"{'table' if where == 'of the model' else 'column'} name {name!r} {where} is there twice"
+            seen.add(compared)

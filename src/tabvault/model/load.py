@@ -3,7 +3,8 @@ From the metadata tables to a :class:`~tabvault.model.objects.Model`, wholly or 
 
 Every reference is followed through a dictionary by id and must lead to a row of the right table. What a schema version
 does not have yet takes the value that its absence meant. Sources: genuine files of schema versions 17 to 122; the
-enumerations are those of the public tabular object model.
+enumerations are those of the public tabular object model. Names are not asked to be different, for nothing stored
+depends on them, and a number that an enumeration does not know stays a number until values are decoded by it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tabvault.model.objects import (
     Column,
     DataSource,
     DataType,
+    DataView,
     Hierarchy,
     Level,
     Measure,
@@ -58,12 +60,12 @@ def load_model(metadata: Metadata) -> Model:
         ModelError: a row contradicts itself or another, or an id leads nowhere; table and id are in the message.
     """
     model = _the_model(metadata)
-    default_mode = _mode(model, "DefaultMode")
+    default_mode = _mode(model.integer("DefaultMode"))
     if default_mode == PartitionMode.DEFAULT:
         raise model.error("DefaultMode", "a mode of its own")
     tables = Records(metadata, "Table", ("Name", "Description", "IsHidden", "SystemFlags", "TableStorageID"))
     columns = Records(metadata, "Column", _COLUMN)
-    loaded = _tables(metadata, tables=tables, columns=columns, default_mode=default_mode)
+    loaded = _tables(metadata, tables=tables, columns=columns, model=model)
     return Model(
         name=model.text("Name"),
         description=model.text_or_none("Description"),
@@ -98,7 +100,9 @@ _COLUMN = (
 
 
 def _the_model(metadata: Metadata) -> Record:
-    models = list(Records(metadata, "Model", ("Name", "Description", "DefaultMode", "Culture", "Collation")))
+    models = list(
+        Records(metadata, "Model", ("Name", "Description", "DefaultMode", "DefaultDataView", "Culture", "Collation"))
+    )
     if len(models) != 1:
         raise ModelError(f"table Model has {len(models)} rows, not 1")
     return models[0]
@@ -114,17 +118,19 @@ def _last_committed(metadata: Metadata) -> datetime | None:
     return _FILETIME_EPOCH + timedelta(microseconds=filetime // 10)
 
 
-def _tables(metadata: Metadata, *, tables: Records, columns: Records, default_mode: PartitionMode) -> tuple[Table, ...]:
+def _tables(metadata: Metadata, *, tables: Records, columns: Records, model: Record) -> tuple[Table, ...]:
     storage = StorageFacts(metadata)
     partitions = Records(
-        metadata, "Partition", ("TableID", "Name", "Type", "Mode", "State", "QueryDefinition", "PartitionStorageID")
+        metadata,
+        "Partition",
+        ("TableID", "Name", "Type", "Mode", "DataView", "State", "QueryDefinition", "PartitionStorageID"),
     ).grouped_by("TableID", tables)
     columns_of = columns.grouped_by("TableID", tables)
     measures = _measures(metadata, tables)
     hierarchies = _hierarchies(metadata, tables=tables, columns=columns)
     loaded = []
     for record in tables:
-        own_partitions = _partitions(partitions.get(record.id, ()), storage, default_mode)
+        own_partitions = _partitions(partitions.get(record.id, ()), storage, model)
         system_flags = record.integer("SystemFlags", 0)
         table = Table(
             id=record.id,
@@ -139,48 +145,38 @@ def _tables(metadata: Metadata, *, tables: Records, columns: Records, default_mo
             hierarchies=tuple(hierarchies.get(record.id, ())),
             storage_version=storage.table_version(record),
         )
-        _require_distinct_names(f"Table {table.id}: column", (column.name for column in table.columns))
         loaded.append(table)
-    _require_distinct_names("table", (table.name for table in loaded))
     return tuple(loaded)
 
 
-def _require_distinct_names(what: str, names: Iterable[str]) -> None:
-    """Names are how users and queries address objects; the engine compares them without case."""
-    seen: set[str] = set()
-    for name in names:
-        if name.lower() in seen:
-            raise ModelError(f"{what} name {name!r} is there twice")
-        seen.add(name.lower())
-
-
-def _partitions(records: Iterable[Record], storage: StorageFacts, default_mode: PartitionMode) -> tuple[Partition, ...]:
+def _partitions(records: Iterable[Record], storage: StorageFacts, model: Record) -> tuple[Partition, ...]:
     """In the order of their storage positions, which is the order of the rows."""
     partitions = []
     for record in records:
         kind = record.integer("Type")
-        mode = _mode(record, "Mode")
+        mode = record.integer("Mode")
         if mode == PartitionMode.DEFAULT and kind != SYSTEM_PARTITION:
-            mode = default_mode
+            mode = model.integer("DefaultMode")
+        data_view = record.integer("DataView", DataView.DEFAULT)
+        if data_view == DataView.DEFAULT:
+            data_view = model.integer("DefaultDataView", DataView.FULL)
         partitions.append(
             Partition(
                 id=record.id,
                 name=record.text("Name"),
                 type=kind,
-                mode=mode,
+                mode=_mode(mode),
                 state=record.integer("State", 1),
                 query_definition=record.text_or_none("QueryDefinition"),
                 storage=storage.partition_storage(record),
+                is_sample=data_view == DataView.SAMPLE,
             )
         )
     return tuple(sorted(partitions, key=lambda part: (part.storage.storage_position if part.storage else 0, part.id)))
 
 
-def _mode(record: Record, column: str) -> PartitionMode:
-    try:
-        return PartitionMode(record.integer(column))
-    except ValueError:
-        raise record.error(column, "a mode that we know") from None
+def _mode(number: int) -> PartitionMode | int:
+    return PartitionMode(number) if number in set(PartitionMode) else number
 
 
 def _columns(records: Iterable[Record], storage: StorageFacts, partitions: tuple[Partition, ...]) -> tuple[Column, ...]:
@@ -211,15 +207,13 @@ def _column(record: Record, stored: tuple[int, ColumnStorage] | None) -> Column:
     )
 
 
-def _data_type(record: Record) -> DataType:
+def _data_type(record: Record) -> DataType | int:
     """The explicit type; the inferred one where the explicit one is "automatic" or "unknown"."""
     column = "ExplicitDataType"
     if record.integer(column, DataType.AUTOMATIC) in (DataType.AUTOMATIC, DataType.UNKNOWN):
         column = "InferredDataType"
-    try:
-        return DataType(record.integer(column, DataType.UNKNOWN))
-    except ValueError:
-        raise record.error(column, "a data type that we know") from None
+    number = record.integer(column, DataType.UNKNOWN)
+    return DataType(number) if number in set(DataType) else number
 
 
 def _measures(metadata: Metadata, tables: Records) -> dict[int, list[Measure]]:

@@ -29,7 +29,6 @@ from tabvault.model.objects import (
     ColumnStatistics,
     ColumnStorage,
     DictionaryStorage,
-    DictionaryType,
     PartitionStorage,
 )
 from tabvault.model.records import Record, Records
@@ -124,12 +123,9 @@ class StorageFacts:
         )
 
     def _dictionary(self, record: Record) -> DictionaryStorage:
-        kind = record.integer("Type")
-        if kind not in set(DictionaryType):
-            raise record.error("Type", "a dictionary type (0, 1 or 2)")
         return DictionaryStorage(
             id=record.id,
-            type=kind,
+            type=record.integer("Type"),
             data_type=record.integer("DataType"),
             base_id=record.integer("BaseId", 0),
             magnitude=record.real("Magnitude", 0.0),

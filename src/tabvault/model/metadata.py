@@ -62,7 +62,7 @@ SYNONYMS: Final = {
 
 class Metadata:
     """
-    The tables of one ``metadata.sqlitedb``, read-only. Use it as a context manager, from one thread.
+    The tables of one ``metadata.sqlitedb``, read-only. Use it as a context manager; threads take turns.
 
     Columns carry the names of the newer schema versions (see :data:`SYNONYMS`). Tables and columns that we do not know
     are there like all others.

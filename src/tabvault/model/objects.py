@@ -52,6 +52,14 @@ class PartitionMode(enum.IntEnum):
     DIRECT_LAKE = 5
 
 
+class DataView(enum.IntEnum):
+    """``Partition.DataView`` and ``Model.DefaultDataView``."""
+
+    FULL = 0
+    SAMPLE = 1
+    DEFAULT = 3
+
+
 class DictionaryType(enum.IntEnum):
     """``DictionaryStorage.Type``: how a data id becomes a value."""
 
@@ -124,13 +132,13 @@ class ColumnStorage:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. *data_type* is the explicit one where set, else the inferred one."""
+    """A column. *data_type* is the explicit one where set, else the inferred one; a bare number if not known."""
 
     id: int
     name: str
     table_id: int
     type: int
-    data_type: DataType
+    data_type: DataType | int
     description: str | None
     expression: str | None
     format_string: str | None
@@ -157,15 +165,21 @@ class PartitionStorage:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A partition. *mode* is resolved: ``DEFAULT`` became the model's default mode."""
+    """
+    A partition.
+
+    *mode* and *is_sample* are resolved: what the partition leaves to the model is that of the model. A mode that is not
+    known is a bare number. A sample is rows that a DirectQuery partition keeps for design.
+    """
 
     id: int
     name: str
     type: int
-    mode: PartitionMode
+    mode: PartitionMode | int
     state: int
     query_definition: str | None
     storage: PartitionStorage | None
+    is_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +304,7 @@ class Model:
     name: str
     description: str | None
     schema_version: int
-    default_mode: PartitionMode
+    default_mode: PartitionMode | int
     culture: str | None
     collation: str | None
     last_update: datetime.datetime | None

@@ -41,12 +41,12 @@ REQUIRED: Final = (
     ("TablePermission", "RoleID", "Role"),
     ("TablePermission", "TableID", "Table"),
     ("TableStorage", "StorageFolderID", "StorageFolder"),
-    ("ColumnPartitionStorage", "StorageFileID", "StorageFile"),
 )
 """Table, column and the table it refers to; the reference is never empty."""
 
 OPTIONAL: Final = (
     ("AttributeHierarchyStorage", "StorageFileID", "StorageFile"),
+    ("ColumnPartitionStorage", "StorageFileID", "StorageFile"),
     ("AttributeHierarchyStorage", "SystemTableID", "Table"),
     ("Column", "ColumnOriginID", "Column"),
     ("Column", "SortByColumnID", "Column"),
@@ -58,7 +58,7 @@ OPTIONAL: Final = (
     ("RelationshipIndexStorage", "StorageFolderID", "StorageFolder"),
     ("RelationshipIndexStorage", "SystemTableID", "Table"),
 )
-"""The same; 0 or NULL means none."""
+"""The same; 0 or NULL means none. A ``ColumnPartitionStorage`` may do without a file as long as it has no row."""
 
 PAIRS: Final = (
     (("Table", ("TableStorageID",)), ("TableStorage", "TableID")),
@@ -121,6 +121,21 @@ def reference_violations(metadata: Metadata) -> Iterator[str]:
                 reference = record.integer(column, 0)
                 if reference not in ids[target] and (required or reference != 0):
                     yield f"{table} {record.id}: {column} {reference} is no row of {target}"
+    yield from _fileless_violations(metadata)
+
+
+def _fileless_violations(metadata: Metadata) -> Iterator[str]:
+    """Rows of a partition that no file of a column holds. (DirectLake columns have none until they are asked for.)"""
+    maps = Records(metadata, "SegmentMapStorage", ("RecordCount",))
+    counts = {record.id: record.integer("RecordCount", 0) for record in maps}
+    storages = {
+        record.id: counts.get(record.integer("SegmentMapStorageID", 0), 0)
+        for record in Records(metadata, "PartitionStorage", ("SegmentMapStorageID",))
+    }
+    for record in Records(metadata, "ColumnPartitionStorage", ("PartitionStorageID", "StorageFileID")):
+        record_count = storages.get(record.integer("PartitionStorageID", 0), 0)
+        if record_count and record.integer("StorageFileID", 0) == 0:
+            yield f"{record.table} {record.id}: StorageFileID 0 is no row of StorageFile, for {record_count} records"
 
 
 def pair_violations(metadata: Metadata) -> Iterator[str]:

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from tabvault.errors import FormatError, LimitError, TruncatedError
+from tabvault.errors import DatabaseError, FormatError, LimitError, TruncatedError
 from tabvault.model.file_set import METADATA_FILE
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ _LEAST_WORK: Final = 1_000_000
 
 class SqliteFile:
     """
-    A connection to one file under the rules above. It belongs to one thread.
+    A connection to one file under the rules above. Threads take turns; any may close it.
 
     Args:
-        connection: on which no statement was run yet; closed by this object, also when it raises.
+        connection: for any thread, on which no statement was run yet; closed by this object, also when it raises.
         byte_count: length of the file.
         authorizer: decides what may be done once the schema is known.
 
@@ -70,6 +71,7 @@ class SqliteFile:
 
     def __init__(self, connection: sqlite3.Connection, *, byte_count: int, authorizer: Authorizer) -> None:
         self._connection = connection
+        self._lock = threading.Lock()
         self._byte_count = byte_count
         self._work_remaining = 0
         self._bytes_remaining = byte_count
@@ -92,7 +94,7 @@ class SqliteFile:
         # as_uri() escapes the '?', '#' and '%' that would otherwise begin SQLite's own parameters.
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         with sqlite_errors():
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         return cls(connection, byte_count=byte_count, authorizer=_authorize_reading)
 
     @classmethod
@@ -111,7 +113,8 @@ class SqliteFile:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     def select(self, columns: str, table: str) -> list[tuple[Value, ...]]:
         """
@@ -123,6 +126,7 @@ class SqliteFile:
 
         Raises:
             FormatError: its bytes are damaged, or a text is not UTF-8.
+            DatabaseError: the file was closed.
             LimitError: it holds more rows or bytes, or takes more work, than a table of this file can.
         """
         # An index could be at odds with its table; a table speaks for itself.
@@ -142,7 +146,7 @@ class SqliteFile:
 
     def content(self) -> bytes:
         """The file as it is now."""
-        with sqlite_errors():
+        with self._lock, sqlite_errors():
             return self._connection.serialize()
 
     def check_pages(self) -> None:
@@ -169,6 +173,10 @@ class SqliteFile:
         return tables
 
     def _run(self, sql: str, values: tuple[Value, ...] = (), *, work: int = 0) -> list[tuple[Value, ...]]:
+        with self._lock:
+            return self._run_alone(sql, values, work=work)
+
+    def _run_alone(self, sql: str, values: tuple[Value, ...], *, work: int) -> list[tuple[Value, ...]]:
         # A step of SQLite's virtual machine handles one cell, and a cell takes a byte or more in the file, bar those of
         # columns that were added after the row was written.
         self._work_remaining = work or _LEAST_WORK + 16 * self._byte_count
@@ -250,16 +258,18 @@ def quoted(name: str) -> str:
 @contextmanager
 def sqlite_errors() -> Iterator[None]:
     """
-    Turn SQLite's errors into ours. A wrong use of the module (ProgrammingError) stays what it is.
+    Turn SQLite's errors into ours.
 
     Raises:
+        DatabaseError: the connection was closed.
         LimitError: SQLite was stopped, or met a length over the limits of the connection.
         FormatError: any other error of SQLite.
     """
     try:
         yield
-    except sqlite3.ProgrammingError:
-        raise
+    except sqlite3.ProgrammingError as error:
+        hint = "read a database before it is closed, inside its with block"
+        raise DatabaseError(f"metadata cannot be read: {error}", hint=hint) from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_TOOBIG"):
             message = f"reading takes more than the file can need: {error}"
@@ -269,7 +279,7 @@ def sqlite_errors() -> Iterator[None]:
 
 def _in_memory(data: bytes | memoryview) -> sqlite3.Connection:
     check_header(data[:_HEADER_BYTE_COUNT], byte_count=len(data))
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     try:
         with sqlite_errors():
             connection.deserialize(data)

@@ -161,30 +161,34 @@ def test_a_page_of_many_character_sets_codes_both_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("units", "index"),
+    ("units", "expected", "count"),
     [
-        ((b"a\0", b"\x3d\xd8", b"b\0"), 1),
-        ((b"a\0", b"b\0", b"\0\xde"), 2),
-        ((b"\x3d\xd8", b"\0\xde"), 0),
-        ((b"\x3d\xd8\x3d\xd8\0\xde",), 0),
-        ((b"\x3d\xd8\0\xde", b"x\0", b"\x3d\xd8\0\xde\0\xde"), 2),
+        ((b"a\0", b"\x3d\xd8", b"b\0"), ["a", "\ufffd", "b"], 1),
+        ((b"a\0", b"b\0", b"\0\xde"), ["a", "b", "\ufffd"], 1),
+        ((b"\x3d\xd8", b"\0\xde"), ["\ufffd", "\ufffd"], 2),
+        ((b"\x3d\xd8\x3d\xd8\0\xde",), ["\ufffd😀"], 1),
+        ((b"\x3d\xd8\0\xde", b"x\0", b"\x3d\xd8\0\xde\0\xde"), ["😀", "x", "😀\ufffd"], 1),
+        ((b"\x3d\xd8\0\xde", b"\xfd\xff"), ["😀", "\ufffd"], None),
     ],
 )
-def test_a_lone_surrogate_is_refused_by_its_string(units: tuple[bytes, ...], index: int) -> None:
+def test_a_lone_surrogate_becomes_a_replacement_character_and_is_counted(
+    units: tuple[bytes, ...], expected: list[str], count: int | None
+) -> None:
     """Two halves of a pair in neighbouring strings are no pair, even where nothing stands between them."""
     longest = max(len(unit) // 2 for unit in units)
-    with pytest.raises(FormatError, match=f"string {index} has the lone surrogate 0xd"):
-        entries(string_dictionary(uncompressed(*units), longest=longest))
+    told: list[int] = []
+    data = string_dictionary(uncompressed(*units), longest=longest)
+    assert dictionary.parse(data, file=None, on_lone_surrogates=told.append).to_pylist() == expected
+    assert told == ([] if count is None else [count])
 
 
-def test_halves_of_a_pair_on_both_sides_of_a_string_end_are_refused_without_a_terminator_between() -> None:
+def test_halves_of_a_pair_on_both_sides_of_a_string_end_are_no_pair_without_a_terminator_between() -> None:
     lengths = bytearray(128)  # symbols 3D, D8, 00, DE with two bits each: 00 00, 01 3D, 10 D8, 11 DE
     lengths[0], lengths[0x1E], lengths[0x6C], lengths[0x6F] = 0x02, 0x20, 0x02, 0x02
     pair = compressed(0, bits=8, codes="0063 0000", lengths=bytes(lengths), high_byte=None)
     assert entries(string_dictionary(pair, longest=2)) == ["😀"]
     split = compressed(0, 4, bits=8, codes="0063 0000", lengths=bytes(lengths), high_byte=None)
-    with pytest.raises(FormatError, match="string 0 has the lone surrogate 0xd83d"):
-        entries(string_dictionary(split, longest=1))
+    assert entries(string_dictionary(split, longest=1)) == ["\ufffd", "\ufffd"]
 
 
 def test_text_that_thirty_two_bits_cannot_reach_becomes_a_large_array(monkeypatch: pytest.MonkeyPatch) -> None:

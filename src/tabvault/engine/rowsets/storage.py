@@ -108,7 +108,7 @@ SEGMENTS: Final = pa.schema(
     ]
 )
 
-_DATA_TYPES: Final = {
+_DATA_TYPES: Final[dict[int, str]] = {
     DataType.STRING: "DBTYPE_WSTR",
     DataType.INT64: "DBTYPE_I8",
     DataType.DOUBLE: "DBTYPE_R8",

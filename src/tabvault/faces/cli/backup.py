@@ -58,6 +58,8 @@ def backup(
     if as_json:
         output.show_json(result)
         return
+    for warning in result.warnings:
+        output.warn(warning)
     output.show_line(
         f"backed up {result.database} to {result.file}: {byte_size(result.byte_count)} for "
         f"{byte_size(result.raw_byte_count)} of files, {'compressed' if result.compressed else 'not compressed'}, "

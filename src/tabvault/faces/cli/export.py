@@ -55,3 +55,6 @@ def export(
     output.show_table(
         _COLUMNS, ((file.table, file.row_count, file.column_count, file.byte_count, str(file.path)) for file in files)
     )
+    for file in files:
+        for warning in file.warnings:
+            output.warn(f"table {file.table}: {warning}")

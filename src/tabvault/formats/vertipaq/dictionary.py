@@ -30,6 +30,8 @@ from tabvault.formats.cursor import Cursor
 from tabvault.formats.vertipaq import record, string_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -50,13 +52,21 @@ _HASH_ENTRIES = {4: (8, 6), 8: (16, 3)}
 """hashEntrySize and localEntryCount, by the size of the value that is hashed (for a string, that of its data id)."""
 
 
-def parse(data: bytes | memoryview, *, file: str | None) -> Entries:
+def _pass_over(_count: int) -> None:
+    """For a reader who has nobody to tell."""
+
+
+def parse(
+    data: bytes | memoryview, *, file: str | None, on_lone_surrogates: Callable[[int], None] = _pass_over
+) -> Entries:
     """
     Read a whole ``.dictionary`` file.
 
     Args:
         data: the file; arrays of numbers are views of it.
         file: its logical name, for errors.
+        on_lone_surrogates: told how many characters of the strings are U+FFFD for a surrogate that is no half of a
+            pair, if any are. No UTF-8 text can hold one; a source that cuts its text at a length makes them.
 
     Returns:
         The entries: longs of 4 or 8 bytes and reals as NumPy arrays of shape ``(count,)``, strings as an Arrow array
@@ -78,7 +88,7 @@ def parse(data: bytes | memoryview, *, file: str | None) -> Entries:
         raise FormatError(f"cBins is {bin_count}, not -1", file=file, offset=20)
     if dictionary_type == _STRING:
         _check_hash_entry(tuple(entry), value_byte_count=4, file=file)
-        return string_store.parse(cursor)
+        return string_store.parse(cursor, on_lone_surrogates)
     return _numbers(cursor, dictionary_type, tuple(entry))
 
 

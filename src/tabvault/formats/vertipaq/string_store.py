@@ -55,7 +55,7 @@ from tabvault.formats.vertipaq.huffman import CODE_LENGTHS_BYTE_COUNT
 from tabvault.formats.vertipaq.transcode import Utf16Strings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -99,12 +99,13 @@ class _Page(NamedTuple):
     store: _UncompressedStore | _CompressedStore
 
 
-def parse(cursor: Cursor) -> pa.StringArray | pa.LargeStringArray:
+def parse(cursor: Cursor, on_lone_surrogates: Callable[[int], None]) -> pa.StringArray | pa.LargeStringArray:
     """
     Read the string store that the rest of a string dictionary is.
 
     Args:
         cursor: at the count; it ends at the end of the file.
+        on_lone_surrogates: told how many characters are U+FFFD for a lone surrogate, if any are.
 
     Returns:
         The strings in the order of their data ids; they may repeat.
@@ -112,7 +113,7 @@ def parse(cursor: Cursor) -> pa.StringArray | pa.LargeStringArray:
     Raises:
         TruncatedError: the file ends too early.
         LimitError: a count is more than the bytes of the file can hold.
-        FormatError: a mark or a relation of the format does not hold, or a string has a lone surrogate.
+        FormatError: a mark or a relation of the format does not hold.
     """
     start = cursor.offset
     count, store_compressed, longest_string, page_count = record.take(cursor, _HEAD, "head of the string store")
@@ -141,13 +142,16 @@ def parse(cursor: Cursor) -> pa.StringArray | pa.LargeStringArray:
                 offset=page.offset,
             )
         longest = max(longest, int(lengths.max()))
-        parts.append(transcode.to_utf8(strings, first_index=page.start_index, offset=page.offset, file=cursor.file))
+        parts.append(transcode.to_utf8(strings))
     if longest != longest_string and pages:
         raise FormatError(
             f"longestString is {longest_string}, and the longest string has {longest} units",
             file=cursor.file,
             offset=start + 9,
         )
+    lone_surrogate_count = sum(part.lone_surrogate_count for part in parts)
+    if lone_surrogate_count:
+        on_lone_surrogates(lone_surrogate_count)
     return transcode.join(parts)
 
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tabvault.errors import FormatError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,6 +19,10 @@ if TYPE_CHECKING:
 
 STRING_BYTE_COUNT_MAX = (1 << 31) - 1
 """What the 32-bit offsets of an Arrow string array reach; text over that becomes a large string array."""
+
+
+_REPLACEMENT = 0xFFFD
+"""What Unicode has in place of what is no character."""
 
 
 class Utf16Strings(NamedTuple):
@@ -31,24 +33,19 @@ class Utf16Strings(NamedTuple):
 
 
 class Utf8Strings(NamedTuple):
-    """String i is ``text[starts[i]:starts[i + 1]]``."""
+    """String i is ``text[starts[i]:starts[i + 1]]``. Of lone surrogates, so many became U+FFFD."""
 
     text: NDArray[np.uint8]
     starts: NDArray[np.int64]
+    lone_surrogate_count: int = 0
 
 
-def to_utf8(strings: Utf16Strings, *, first_index: int, offset: int, file: str | None) -> Utf8Strings:
+def to_utf8(strings: Utf16Strings) -> Utf8Strings:
     """
-    Transcode strings. NUL is a character like others.
+    Transcode the strings of a page. NUL is a character like others.
 
-    Args:
-        strings: the strings of a page.
-        first_index: the index of the first of them, for errors.
-        offset: of the page in the file, for errors.
-        file: logical name, for errors.
-
-    Raises:
-        FormatError: a surrogate is not one half of a pair in one string.
+    A surrogate that is not one half of a pair in one string becomes U+FFFD, and is counted: UTF-8 has none, and the
+    engine has those of a text that its source cut through a pair.
     """
     starts = strings.starts
     if len(strings.units) == 0 or strings.units.max() < 0x80:
@@ -58,13 +55,16 @@ def to_utf8(strings: Utf16Strings, *, first_index: int, offset: int, file: str |
         return Utf8Strings(np.frombuffer(text, np.uint8), starts + _count_before(starts, strings.units >= 0x80))
     units: NDArray[np.uint16] = strings.units.astype("<u2", copy=False)
     is_surrogate = (units & 0xF800) == 0xD800
-    if is_surrogate.any():
-        _check_surrogates(units, starts, first_index=first_index, offset=offset, file=file)
+    lone = _lone_surrogates(units, starts) if is_surrogate.any() else ()
+    if len(lone):
+        units = units.copy()
+        units[lone] = _REPLACEMENT
+        is_surrogate[lone] = False
     text = units.tobytes().decode("utf-16-le").encode()
     two_bytes = _count_before(starts, units >= 0x80)
     three_bytes = _count_before(starts, units >= 0x800)
     halves = _count_before(starts, is_surrogate)
-    return Utf8Strings(np.frombuffer(text, np.uint8), starts + two_bytes + three_bytes - halves)
+    return Utf8Strings(np.frombuffer(text, np.uint8), starts + two_bytes + three_bytes - halves, len(lone))
 
 
 def _count_before(starts: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -72,10 +72,8 @@ def _count_before(starts: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArra
     return np.searchsorted(np.flatnonzero(which), starts)
 
 
-def _check_surrogates(
-    units: NDArray[np.uint16], starts: NDArray[np.int64], *, first_index: int, offset: int, file: str | None
-) -> None:
-    """The engine may hold a lone surrogate, but no UTF-8 text can, and another character would be another value."""
+def _lone_surrogates(units: NDArray[np.uint16], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where surrogates are that have no other half in their string."""
     is_high = (units & 0xFC00) == 0xD800
     is_low = (units & 0xFC00) == 0xDC00
     follows_high = np.zeros(len(units) + 1, np.bool_)
@@ -83,14 +81,7 @@ def _check_surrogates(
     follows_high[starts] = False
     precedes_low = np.zeros(len(units), np.bool_)
     precedes_low[:-1] = (is_low & follows_high[:-1])[1:]
-    lone = np.flatnonzero((is_high & ~precedes_low) | (is_low & ~follows_high[:-1]))
-    if len(lone):
-        index = first_index + int(np.searchsorted(starts, lone[0], side="right")) - 1
-        raise FormatError(
-            f"string {index} has the lone surrogate {int(units[lone[0]]):#06x}, which no UTF-8 text can hold",
-            file=file,
-            offset=offset,
-        )
+    return np.flatnonzero((is_high & ~precedes_low) | (is_low & ~follows_high[:-1]))
 
 
 def join(parts: Sequence[Utf8Strings]) -> pa.StringArray | pa.LargeStringArray:
