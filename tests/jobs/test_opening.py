@@ -144,7 +144,7 @@ def test_unwrapping_needs_room_and_says_how_much(monkeypatch: pytest.MonkeyPatch
         free = 1000
 
     monkeypatch.setattr("tabvault.jobs.opening.shutil.disk_usage", lambda _place: Full)
-    with pytest.raises(DiskFullError, match="319488 bytes and 1000 are free"):
+    with pytest.raises(DiskFullError, match="319488 bytes, and 1000 are free"):
         names_in(model_member(), spool_folder=tmp_path)
     assert not list(tmp_path.iterdir())
 
