@@ -168,7 +168,7 @@ def read_definition(container: Container) -> tuple[str, DatabaseDefinition]:
     name = names[0]
     if container.files[name].byte_count > _DEFINITION_BYTE_COUNT_MAX:
         raise LimitError(f"{container.files[name].byte_count} bytes are over {_DEFINITION_BYTE_COUNT_MAX}", file=name)
-    definition = db_xml.parse(b"".join(container.body(name)), file=name)
+    definition = db_xml.parse(container.read(name), file=name)
     level = definition.compatibility_level
     if level < COMPATIBILITY_LEVEL_MIN:
         raise XmlMetadataError(

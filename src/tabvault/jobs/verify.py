@@ -202,7 +202,7 @@ def _key_files(container: Container) -> Iterator[Condition]:
                 if file.byte_count != crypt_key.BYTE_COUNT:  # before it is held in memory
                     message = f"key file has {file.byte_count} bytes, not {crypt_key.BYTE_COUNT}"
                     raise FormatError(message, file=name)  # a condition like what check() finds
-                crypt_key.check(b"".join(container.body(name)), file=name)
+                crypt_key.check(container.read(name), file=name)
                 yield _ok(name, "key file is well-formed")
             except _DAMAGE as error:
                 yield _failed(name, error)
