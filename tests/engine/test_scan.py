@@ -22,7 +22,7 @@ from pbixray import PBIXRay
 from conftest import CONTAINER_SAMPLES, sample_path
 from genuine_columns import MemoryFiles, database
 from tabvault.engine import scan
-from tabvault.errors import ModelError, TabvaultError
+from tabvault.errors import QueryError, TabvaultError
 from tabvault.model.objects import DataType, DictionaryType
 
 if TYPE_CHECKING:
@@ -155,8 +155,15 @@ def test_columns_come_in_the_order_wanted_and_by_default_in_that_of_the_model() 
     assert scan.read_table(genuine.files, table).column_names == names
     assert scan.read_table(genuine.files, table, names[::-2]).column_names == names[::-2]
     assert scan.read_table(genuine.files, table, []).column_names == []
-    with pytest.raises(ModelError, match="no column 'dayseq' in table 'Opportunity Calendar'"):
+    with pytest.raises(QueryError, match="no column 'dayseq' in table 'Opportunity Calendar'") as caught:
         scan.read_table(genuine.files, table, ["dayseq"])
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("there is 'DaySeq'")
+    with pytest.raises(QueryError, match="no column '~'") as caught:
+        scan.read_table(genuine.files, table, ["~"])
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("there are '")
+    assert "'DaySeq'" in caught.value.hint
 
 
 @pytest.mark.parametrize("suffix", [".idf", ".idfmeta", ".dictionary"])

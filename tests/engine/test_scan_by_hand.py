@@ -306,6 +306,29 @@ def test_the_check_of_a_column_counts_its_different_values() -> None:
         assert scan.check_column(files, table, changed) == ([] if good else [expected])
 
 
+def test_different_values_are_counted_over_all_segments_and_partitions() -> None:
+    files, table, column = built(
+        DataType.INT64, longs(last_id=5), [[3, 2, 3], [4, 3]], [[3, 4]], dictionary_file=numbers(7, 8, 9)
+    )
+    for distinct_states, good in ((1, False), (2, True), (3, True), (4, False), (5, False)):
+        changed = altered(column, statistics=replace(column.storage.statistics, distinct_states=distinct_states))
+        expected = f"3 different data ids are there, and Statistics_DistinctStates is {distinct_states}"
+        assert scan.check_column(files, table, changed) == ([] if good else [expected])
+
+
+def test_a_column_of_an_unknown_type_is_an_error_for_nobody_who_does_not_use_it() -> None:
+    files, table, good = built(DataType.INT64, longs(last_id=4), [[3, 4]], dictionary_file=numbers(7, 8))
+    bad = replace(good, id=9, name="new", data_type=77)
+    table = replace(table, columns=(bad, good))
+    assert scan.table_schema(table).names == ["new", "C"]
+    assert scan.table_schema(table).field("new").type == pa.null()
+    assert scan.type_problem(good) is None
+    assert scan.read_table(files, table, ["C"])["C"].to_pylist() == [7, 8]
+    for act in (lambda: scan.read_table(files, table), lambda: scan.read_column(files, table, bad)):
+        with pytest.raises(ModelError, match="column 'new' has the unknown data type 77"):
+            act()
+
+
 def test_a_lone_surrogate_is_a_replacement_character_and_a_warning() -> None:
     whole = strings("aé", "b")
     cut = whole.replace(b"\xe9\0", b"\x3d\xd8")

@@ -15,7 +15,7 @@ import pytest
 
 import tabvault
 from conftest import sample_path
-from tabvault.errors import DatabaseError, DatabaseNotFoundError, ModelError
+from tabvault.errors import DatabaseError, DatabaseNotFoundError, QueryError
 from tabvault.storage.data_folder.folder import DataFolder
 
 if TYPE_CHECKING:
@@ -35,8 +35,15 @@ def test_a_file_is_opened_by_its_path_and_its_tables_are_arrow(tmp_path: Path) -
         some = sales.to_arrow(columns=[sales.columns[2], sales.columns[0]])
         assert some.column_names == [sales.columns[2], sales.columns[0]]
         assert some.equals(whole.select(some.column_names))
-        with pytest.raises(ModelError, match="no column 'Nothing'"):
-            sales.to_arrow(columns=["Nothing"])
+        with pytest.raises(QueryError, match="no column 'OrderKey'") as caught:
+            sales.to_arrow(columns=["OrderKey"])
+        assert caught.value.hint is not None
+        assert caught.value.hint.startswith("there is 'Order")
+        with pytest.raises(TypeError, match="columns is the text 'StoreKey', not a sequence of names"):
+            sales.to_arrow(columns="StoreKey")
+        with pytest.raises(QueryError, match="no table 'Slaes'") as caught:
+            contoso.table("Slaes")
+        assert caught.value.hint == "there is 'Sales'"
     assert not list(tmp_path.iterdir())
 
 

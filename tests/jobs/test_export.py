@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,15 @@ import pytest
 from vaults import vault_with, with_bodies
 
 from conftest import CONTAINER_SAMPLES, sample_path
-from tabvault.errors import ModelError
+from tabvault.errors import JobCancelledError, ModelError, QueryError, StorageError
 from tabvault.jobs.export import file_names
 from tabvault.jobs.query import query
 from tabvault.jobs.vault import Vault
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tabvault.jobs.progress import Progress
 
 AI = "microsoft__Artificial_Intelligence_Sample.pbix"
 
@@ -72,9 +75,12 @@ def test_one_table_is_exported_by_its_name(tmp_path: Path) -> None:
         with vault.open("shop") as database:
             name = database.tables[0].name
         assert [file.table for file in vault.export("shop", tmp_path / "out", table=name.upper())] == [name]
-        with pytest.raises(ModelError, match="no table 'nothing'") as caught:
+        with pytest.raises(QueryError, match="no table 'nothing'") as caught:
             vault.export("shop", tmp_path / "out", table="nothing")
         assert name in (caught.value.hint or "")
+        with pytest.raises(ValueError, match="format_ is 'xml', not one of parquet, csv"):
+            vault.export("shop", tmp_path / "none", format_="xml")
+    assert not (tmp_path / "none").exists()
 
 
 def changed(folder: Path, *statements: str) -> str:
@@ -119,19 +125,92 @@ def test_a_column_that_was_never_calculated_is_left_out_with_a_warning(tmp_path:
 
 
 def test_a_table_that_cannot_be_decoded_keeps_no_other_from_export_or_query(tmp_path: Path) -> None:
-    path = changed(tmp_path, f'UPDATE "Column" SET ExplicitDataType = 77 WHERE ID = ({FIRST_COLUMN})')
+    first_table = f'(SELECT TableID FROM "Column" WHERE ID = ({FIRST_COLUMN}))'
+    path = changed(tmp_path, f"UPDATE \"Column\" SET ExplicitName = 'Twice' WHERE Type = 1 AND TableID = {first_table}")
     with Vault(tmp_path / "data") as vault, vault.open(path) as database:
-        bad = next(table.name for table in database.tables if any(c.data_type == 77 for c in table.definition.columns))
+        bad = next(table.name for table in database.tables if "Twice" in table.columns)
         good = next(table.name for table in database.tables if table.name != bad)
-        with pytest.raises(ModelError, match=f"not exported: '{bad}'; the first because .* unknown data type 77"):
+        with pytest.raises(
+            ModelError, match=f"not exported: '{bad}'; the first because .*more than one column 'Twice'"
+        ):
             vault.export(path, tmp_path / "out")
         assert pq.read_table(tmp_path / "out" / f"{good}.parquet").num_rows == database.table(good).row_count
         with query(database, f'SELECT * FROM "{good}"', catalogs=()) as answer:
             assert sum(batch.num_rows for batch in answer.batches) == database.table(good).row_count
         with query(database, "SHOW TABLES", catalogs=()) as answer:
             assert [row for batch in answer.batches for row in batch["name"].to_pylist()] == [good]
-        with pytest.raises(ModelError, match="unknown data type 77"), query(database, f'FROM "{bad}"', catalogs=()):
+        with pytest.raises(ModelError, match="column 'Twice'"), query(database, f'FROM "{bad}"', catalogs=()):
             pass
+
+
+def test_a_column_of_an_unknown_data_type_is_an_error_where_it_is_used_and_nowhere_else(tmp_path: Path) -> None:
+    path = changed(tmp_path, f'UPDATE "Column" SET ExplicitDataType = 77 WHERE ID = ({FIRST_COLUMN})')
+    with Vault(tmp_path / "data") as vault, vault.open(path) as database:
+        table = next(t for t in database.tables if any(c.data_type == 77 for c in t.definition.columns))
+        bad = next(c.name for c in table.definition.columns if c.data_type == 77)
+        good = next(name for name in table.columns if name != bad)
+        for text in (f'SELECT "{good}" FROM "{table.name}"', f'SELECT count(*) FROM "{table.name}"'):
+            with query(database, text, catalogs=()) as answer:
+                assert sum(batch.num_rows for batch in answer.batches) in (table.row_count, 1)
+        for text in (f'SELECT "{bad}" FROM "{table.name}"', f'FROM "{table.name}"'):
+            with (
+                pytest.raises(ModelError, match=f"column '{bad}' has the unknown data type 77"),
+                query(database, text, catalogs=()) as answer,
+            ):
+                list(answer.batches)
+        (file,) = (f for f in vault.export(path, tmp_path / "out") if f.table == table.name)
+        assert file.warnings == (f"column {bad!r} left out: column {bad!r} has the unknown data type 77",)
+        assert pq.read_schema(file.path).names == [name for name in table.columns if name != bad]
+
+
+def test_an_export_that_is_cancelled_says_which_files_are_there(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with vault_with(tmp_path, AI) as vault:
+        with vault.open("shop") as database:
+            names = [table.name for table in database.tables]
+        for whole_count in (0, 1, 3):
+            shutil.rmtree(out, ignore_errors=True)
+
+            def cancel(progress: Progress, limit: int = whole_count) -> None:
+                # The rows of the next table are written, and its file has not its name yet.
+                if progress.done and len([path for path in out.iterdir() if not path.name.startswith(".")]) == limit:
+                    raise JobCancelledError("enough")
+
+            with pytest.raises(JobCancelledError) as caught:
+                vault.export("shop", out, progress=cancel)
+            there = sorted(path.name for path in out.iterdir())
+            assert len(there) == whole_count
+            assert all(pq.read_metadata(out / name).num_rows >= 0 for name in there)
+            expected = (
+                f"{whole_count} of {len(names)} tables are written, whole" if whole_count else "no table is written"
+            )
+            assert caught.value.message.startswith(f"enough - {expected}")
+            assert all(name in caught.value.message for name in there)
+            assert caught.value.message.endswith("and nothing of any other")
+
+
+def test_an_interrupted_export_says_so_in_a_note(tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.done:
+            raise KeyboardInterrupt
+
+    with vault_with(tmp_path) as vault, pytest.raises(KeyboardInterrupt) as caught:
+        vault.export("shop", tmp_path / "out", progress=interrupt)
+    assert caught.value.__notes__ == ["no table is written, and nothing of any other"]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_place_that_cannot_be_written_is_named_in_full(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with vault_with(tmp_path) as vault:
+        with pytest.raises(StorageError, match=f"folder {tmp_path / 'file' / 'out'}: "):
+            vault.export("shop", tmp_path / "file" / "out")
+        with vault.open("shop") as database:
+            blocked = tmp_path / "out" / f"{database.tables[0].name}.parquet"
+        (blocked / "in the way").mkdir(parents=True)
+        with pytest.raises(StorageError, match=f"file {blocked}: .* - no table is written"):
+            vault.export("shop", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [blocked.name]
 
 
 def test_tables_that_one_name_does_not_tell_apart_are_an_error_where_it_is_used(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def vault(tmp_path: Path) -> Iterator[Vault]:
         yield made
 
 
-REFUSALS: dict[str, tuple[type[errors.TabvaultError], Callable[[Vault], object]]] = {
+REFUSALS: dict[str, tuple[type[Exception], Callable[[Vault], object]]] = {
     "a backup over an existing file": (errors.ObjectExistsError, lambda v: v.backup("shop", "plain.abf")),
     "a backup of no database": (errors.DatabaseNotFoundError, lambda v: v.backup("shoe", "new.abf")),
     "a backup to a name outside the container": (errors.InvalidNameError, lambda v: v.backup("shop", "../new.abf")),
@@ -64,6 +64,16 @@ REFUSALS: dict[str, tuple[type[errors.TabvaultError], Callable[[Vault], object]]
     "an empty database name": (errors.InvalidNameError, lambda v: v.restore("plain.abf", " ")),
     "a database name with a line break": (errors.InvalidNameError, lambda v: v.restore("plain.abf", "a\nb")),
     "a database name of 600 characters": (errors.InvalidNameError, lambda v: v.restore("plain.abf", "x" * 600)),
+    "a database name of two dots": (errors.InvalidNameError, lambda v: v.restore("plain.abf", "..")),
+    "a database name that denotes a backup": (
+        errors.InvalidNameError,
+        lambda v: v.restore("plain.abf", "Storage:plain.abf"),
+    ),
+    "a database name with a blank at its end": (errors.InvalidNameError, lambda v: v.restore("plain.abf", "new ")),
+    "a database name with a bell": (errors.InvalidNameError, lambda v: v.restore("plain.abf", "a\x07b")),
+    "a database name with a line separator": (errors.InvalidNameError, lambda v: v.restore("plain.abf", "a\u2028b")),
+    "a password for a database": (errors.PasswordSuperfluousError, lambda v: v.verify("shop", password="right")),
+    "an export to a format that is not there": (ValueError, lambda v: v.export("shop", v.data / "x", format_="xml")),
     "an import of a model with XML metadata": (
         errors.XmlMetadataError,
         lambda v: v.import_file(str(sample_path(XML_SAMPLES[0])), "new"),
@@ -88,6 +98,23 @@ def test_a_refusal_is_named_and_changes_nothing(vault: Vault, case: str) -> None
     assert bodies(vault, "shop") == before
     assert [(info.name, info.etag) for info in vault.store.list()] == objects
     assert not any(os.scandir(vault.folder.spool_folder))
+
+
+def test_a_leading_slash_is_not_part_of_a_name_and_the_result_says_so(vault: Vault) -> None:
+    assert vault.backup("shop", "/folder\\new.abf").file == "folder/new.abf"
+    assert vault.restore("/folder/new.abf", "one").file == "folder/new.abf"
+    assert vault.restore("storage:/folder/new.abf", "two").file == "folder/new.abf"
+    assert vault.import_file("storage:/folder/new.abf", "three").file == "storage:folder/new.abf"
+
+
+def test_no_way_out_speaks_of_options_of_the_command(vault: Vault) -> None:
+    hints = []
+    for error, act in REFUSALS.values():
+        with pytest.raises(error) as caught:
+            act(vault)
+        hints.append(getattr(caught.value, "hint", None) or "")
+    assert any(hints)
+    assert not [hint for hint in hints if "--" in hint]
 
 
 def test_without_storage_nothing_is_backed_up_or_restored(vault: Vault) -> None:
@@ -188,7 +215,10 @@ def test_two_vaults_of_one_process_share_the_data_folder(tmp_path: Path) -> None
         ("x?y", "x_y.abf"),
         ("A/B: C", "A_B_ C.abf"),
         ("CON", "_CON.abf"),
-        ("..", "_.abf"),
+        ("...", "_.abf"),
+        ("9b2f1e70-1f5c-4a52-8d5e-0d4f7a0c61ce", "9b2f1e70-1f5c-4a52-8d5e-0d4f7a0c61ce.abf"),
+        ("Umsatz & Marge (50%); 'neu'", "Umsatz & Marge (50%); 'neu'.abf"),
+        ("storage", "storage.abf"),
         ("Größe (2)", "Größe (2).abf"),
     ],
 )

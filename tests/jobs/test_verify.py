@@ -89,6 +89,84 @@ def test_values_that_contradict_their_statistics_fail_though_every_crc_matches(b
     assert any(c.subject == "file bodies" and c.severity == "OK" for c in verification.conditions)
 
 
+def conditions_of(verification: Verification, severity: str) -> dict[str, str]:
+    return {c.subject: c.message for c in verification.conditions if c.severity == severity}
+
+
+def damaged_at(backup: bytes, place: bytes, replacement: bytes) -> bytes:
+    assert backup.count(place) == 1
+    return backup.replace(place, replacement)
+
+
+def test_behind_a_damaged_log_the_files_are_still_checked(backup: bytes) -> None:
+    container = Container.open(MemorySource(backup))
+    log, body = container.entries[-1], container.files["metadata.sqlitedb"].entry
+    damaged = bytearray(backup)
+    damaged[log.offset + 50] ^= 1
+    verification = verified(bytes(damaged))
+    assert conditions_of(verification, "FAILED").keys() == {"backup log"}
+    assert {"envelope", "header", "virtual directory", "every byte", "stored files"} == set(
+        conditions_of(verification, "OK")
+    )
+    damaged[body.offset + 100] ^= 1
+    failed = conditions_of(verified(bytes(damaged)), "FAILED")
+    assert failed.keys() == {"backup log", f"stored file {body.path}"}
+    assert "the bytes give" in failed[f"stored file {body.path}"]
+
+
+def test_behind_a_damaged_directory_every_byte_is_still_read(backup: bytes) -> None:
+    header = Container.open(MemorySource(backup)).header
+    damaged = bytearray(backup)
+    damaged[header.directory_offset + 10] ^= 1
+    verification = verified(bytes(damaged))
+    assert conditions_of(verification, "FAILED").keys() == {"virtual directory"}
+    assert {"envelope", "header", "every byte"} == set(conditions_of(verification, "OK"))
+    damaged[100] ^= 1
+    assert conditions_of(verified(bytes(damaged)), "FAILED").keys() == {"header"}
+
+
+def test_a_log_and_a_directory_that_do_not_agree_are_named_when_each_is_sound(backup: bytes) -> None:
+    container = Container.open(MemorySource(backup))
+    count = str(container.header.file_count).encode("utf-16-le")
+    tag = "<Files>".encode("utf-16-le")
+    other = damaged_at(backup, tag + count, tag + b"1\0" * (len(count) // 2))
+    verification = verified(other)
+    failed = conditions_of(verification, "FAILED")
+    assert failed.keys() == {"header, directory and log"}
+    assert "the header says" in failed["header, directory and log"]
+    assert "stored files" in conditions_of(verification, "OK")
+
+
+def test_a_hostile_directory_is_not_followed_into_endless_reading(backup: bytes) -> None:
+    container = Container.open(MemorySource(backup))
+    victim = container.entries[2]
+    size = f"<Size>{victim.byte_count}</Size>"
+    text = backup[container.header.directory_offset :]
+    encoding = "utf-16-le" if size.encode("utf-16-le") in text else "utf-8"
+    wanted = size.encode(encoding)
+    assert wanted in text
+    huge = f"<Size>{'9' * len(str(victim.byte_count))}</Size>".encode(encoding)
+    changed = backup[: container.header.directory_offset] + text.replace(wanted, huge, 1)
+    assert not verified(changed).ok
+
+
+@pytest.mark.parametrize("victim", [".db.xml", "CryptKey.bin"])
+def test_behind_a_damaged_small_file_the_metadata_and_columns_are_still_checked(backup: bytes, victim: str) -> None:
+    other = with_bodies(backup, lambda name, body: b"x" * len(body) if name.endswith(victim) else body)
+    verification = verified(other)
+    failed = conditions_of(verification, "FAILED")
+    assert len(failed) == 1
+    assert next(iter(failed)).endswith(victim.removeprefix("."))
+    assert any("decoded" in message for message in conditions_of(verification, "OK").values())
+
+
+def test_behind_damaged_metadata_the_hash_indexes_are_still_read(backup: bytes) -> None:
+    other = with_bodies(backup, lambda name, body: bytes(len(body)) if name == "metadata.sqlitedb" else body)
+    verification = verified(other)
+    assert conditions_of(verification, "FAILED").keys() == {"metadata"}
+    assert {"db.xml", "hash indexes", "file bodies"} <= conditions_of(verification, "OK").keys()
+
+
 def test_metadata_that_name_a_missing_file_fail(backup: bytes, tmp_path: Path) -> None:
     def change(name: str, body: bytes) -> bytes:
         if name != "metadata.sqlitedb":

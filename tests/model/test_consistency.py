@@ -12,6 +12,7 @@ from tabvault.model.consistency import FINDINGS_MAX, Finding, check_consistency
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
+from tabvault.model.references import reference_violations
 
 DIRECT_QUERY = "Hugoberry__directquery-parameters.pbix"
 
@@ -209,6 +210,17 @@ def test_only_rows_demand_a_file_of_a_column(tmp_path):
     assert "StorageFileID 0 is no row of StorageFile, for" in messages[0]
     change(path, "UPDATE SegmentMapStorage SET RecordCount = 0")
     assert "references" not in violated(checked(path, genuine_files(RLS)))
+
+
+def test_a_column_without_segments_needs_no_file_that_describes_them(tmp_path):
+    path = change(copied(RLS, tmp_path), "UPDATE SegmentStorage SET StorageFileID = 0")
+    with Metadata.open(path) as metadata:
+        messages = list(reference_violations(metadata))
+    assert messages
+    assert all("StorageFileID 0 is no row of StorageFile, for" in message for message in messages)
+    change(path, "UPDATE SegmentStorage SET SegmentCount = 0")
+    with Metadata.open(path) as metadata:
+        assert list(reference_violations(metadata)) == []
 
 
 def test_damage_to_pages_that_no_table_needs_is_found():

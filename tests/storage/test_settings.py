@@ -34,7 +34,7 @@ def test_a_fresh_data_folder_has_storage_of_its_own(tmp_path):
     assert found == BackupStorageSettings(enabled=True, account=str(tmp_path / "storage"), container="backups")
     put(open_store(found, tmp_path), "x.abf", b"1")
     assert (tmp_path / "storage/backups/x.abf").read_bytes() == b"1"
-    assert not (tmp_path / "settings.json").exists()
+    assert load_settings(tmp_path) == found
 
 
 def test_a_relative_data_folder_has_an_absolute_account(tmp_path, monkeypatch):

@@ -33,21 +33,24 @@ def interruptible(connection: duckdb.DuckDBPyConnection, call: Callable[[], _Res
     """
     results: list[_Result] = []
     errors: list[BaseException] = []
+    # Not Thread.join: interrupted by a signal, that of Python 3.11 takes the thread for ended while it still runs.
+    is_over = threading.Event()
 
     def run() -> None:
         try:
             results.append(call())
         except BaseException as error:  # noqa: BLE001 - it is raised again, in the thread that waits
             errors.append(error)
+        finally:
+            is_over.set()
 
-    thread = threading.Thread(target=run, daemon=True, name="tabvault-query")
-    thread.start()
+    threading.Thread(target=run, daemon=True, name="tabvault-query").start()
     try:
-        while thread.is_alive():
-            thread.join(_STEP_S)
+        while not is_over.wait(_STEP_S):
+            pass
     except BaseException:
         connection.interrupt()
-        thread.join(_PATIENCE_S)
+        is_over.wait(_PATIENCE_S)
         raise
     if errors:
         raise errors[0]

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 
 from tabvault.engine import encoding
 from tabvault.engine.column_files import checked_parts, entries, parts, statistics_violations
+from tabvault.engine.suggestion import all_names, close_names
 from tabvault.engine.values import arrow_type
-from tabvault.errors import FormatError, ModelError
+from tabvault.errors import FormatError, ModelError, QueryError
 from tabvault.formats.vertipaq import idf
 from tabvault.formats.vertipaq.idfmeta import NULL_DATA_ID
 from tabvault.model.objects import DictionaryType
@@ -51,10 +52,19 @@ def table_schema(table: Table) -> pa.Schema:
     """
     The columns of :func:`read_table`, by the metadata alone.
 
-    Raises:
-        ModelError: a column's dictionary cannot hold its data type.
+    A column that cannot be read, because its type is not known, is of type ``null``; reading it says why.
     """
-    return pa.schema([(column.name, column_type(column)) for column in table.columns if not column.is_row_number])
+    columns = [column for column in table.columns if not column.is_row_number]
+    return pa.schema([(c.name, pa.null() if type_problem(c) else column_type(c)) for c in columns])
+
+
+def type_problem(column: Column) -> str | None:
+    """Why :func:`column_type` fails, or None."""
+    try:
+        column_type(column)
+    except ModelError as error:
+        return error.message
+    return None
 
 
 def read_table(
@@ -74,9 +84,13 @@ def read_table(
         warn: told the column and in which way its values are not quite those of the files.
 
     Raises:
-        ModelError: there is no such column or more than one, or as :func:`read_column`.
+        QueryError: there is no such column.
+        ModelError: there is more than one, or as :func:`read_column`.
         FormatError: as :func:`read_column`.
+        TypeError: *columns* is one text, whose letters nobody means.
     """
+    if isinstance(columns, str):
+        raise TypeError(f"columns is the text {columns!r}, not a sequence of names")
     by_name: dict[str, list[Column]] = {}
     for column in table.columns:
         by_name.setdefault(column.name, []).append(column)
@@ -84,7 +98,8 @@ def read_table(
         columns = [column.name for column in table.columns if not column.is_row_number]
     for name in columns:
         if name not in by_name:
-            raise ModelError(f"no column {name!r} in table {table.name!r}", hint=f"there are: {', '.join(by_name)}")
+            hint = close_names(name, by_name) or all_names(by_name)
+            raise QueryError(f"no column {name!r} in table {table.name!r}", hint=hint)
         if len(by_name[name]) > 1:
             raise ModelError(f"table {table.name!r} has more than one column {name!r}")
     decoded = [read_column(files, table, by_name[name][0], partial(warn, name)) for name in columns]
@@ -153,10 +168,12 @@ def check_column(files: FileSet, table: Table, column: Column) -> list[str]:
     stored = checked_parts(files, table, column, storage)
     warnings = list(statistics_violations(stored, storage.statistics))
     convert = _converter(files, table, column, storage.dictionary, warnings.append)
+    different = pa.array([], pa.uint32())
     for file, data_ids in _data_ids(files, stored):
-        if len(data_ids) == table.row_count > 0:  # one segment; no genuine file tells what holds over several
-            warnings += _distinct_states_violations(data_ids, storage.statistics.distinct_states)
+        different = pc.unique(pa.chunked_array([different, pc.unique(pa.array(data_ids))]))
         _converted(data_ids, convert, file)
+    if table.row_count > 0:
+        warnings += _distinct_states_violations(different, storage.statistics.distinct_states)
     return warnings
 
 
@@ -187,9 +204,13 @@ def _converted(data_ids: NDArray[np.uint32], convert: Converter, file: str) -> p
         raise error.in_file(file) from None
 
 
-def _distinct_states_violations(data_ids: NDArray[np.uint32], stated: int) -> Iterator[str]:
-    """DistinctStates counts the different ids of the rows; in a hash dictionary BLANK is left out, or counted too."""
-    count = pc.count_distinct(pa.array(data_ids)).as_py()
-    has_nulls = NULL_DATA_ID in data_ids
+def _distinct_states_violations(different: pa.Array, stated: int) -> Iterator[str]:
+    """
+    DistinctStates counts the different ids of the rows; in a hash dictionary BLANK is left out, or counted too.
+
+    Genuine files show it for one segment. That it is over all of them is a guess, because the dictionary is one too.
+    """
+    count = len(different)
+    has_nulls = pc.is_in(pa.scalar(NULL_DATA_ID, pa.uint32()), different).as_py()
     if not count - has_nulls <= stated <= count:
         yield f"{count} different data ids are there, and Statistics_DistinctStates is {stated}"

@@ -52,7 +52,7 @@ def open_database(
         data: the data folder; ``TABVAULT_DATA``, else the platform's, by default.
 
     Raises:
-        DatabaseNotFoundError: neither a file nor a database.
+        DatabaseNotFoundError: neither a file nor a database, or no data folder to look in.
         PasswordError: required, wrong or superfluous.
         FormatError: not a backup, or damaged.
     """
@@ -92,7 +92,8 @@ class Database:
         One table by its name.
 
         Raises:
-            ModelError: no such table.
+            QueryError: no such table.
+            ModelError: more than one that only case tells apart.
         """
         return self._kept(self._opened.table(name))
 

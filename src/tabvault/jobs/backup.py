@@ -122,7 +122,7 @@ def backup_database(
             info = _write(version, upload, encryptor, compress=compress, meter=meter)
         warnings = []
         try:
-            folder.record_backup(version.info, info.last_modified)
+            folder.record_backup(version.info, info.last_modified, file=info.name)
         except (DatabaseError, StorageError) as error:  # the backup is there and whole, whatever became of the note
             warnings.append(f"the time of the backup could not be noted: {error}")
         return BackupResult(

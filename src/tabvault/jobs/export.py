@@ -3,7 +3,8 @@ Tables out to open formats: one Parquet or CSV file per user table, hidden ones 
 
 Every column but the internal row number and those that were never calculated. The table's true name stands in the
 Parquet schema metadata under ``tabvault.table``; file names are made safe for any file system. A file appears whole or
-not at all: it is written beside its place and renamed. A table that cannot be decoded stops no other.
+not at all: it is written beside its place and renamed. A table that cannot be decoded stops no other; what does stop
+the job (a full disk, a cancellation) says which files are there by then.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import base64
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
 from tabvault.engine import scan
-from tabvault.errors import FormatError, ModelError
+from tabvault.errors import FormatError, ModelError, TabvaultError
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.storage.os_errors import storage_errors
 
@@ -72,35 +73,58 @@ def export_tables(
         format_: ``parquet`` keeps every type; ``csv`` gives text (binary as base64, an empty field for BLANK, ``""``
             for an empty string).
         table: one table by name; all by default.
-        progress: told after each table.
+        progress: told after each piece of rows; raising from it cancels.
 
     Raises:
-        ModelError: no such table, or the metadata of one contradict themselves.
+        QueryError: no such table.
+        ModelError: the metadata of a table contradict themselves.
         FormatError: a column is damaged.
             Of both kinds the first, when all other tables have been written; the message names those that were not.
-        StorageError: the folder cannot be written.
+        StorageError: a file or the folder cannot be written.
+        JobCancelledError: raised by *progress*.
+            Of these two the message says which files are there, whole; of the one in work nothing is left.
+        ValueError: there is no such format.
     """
+    if format_ not in get_args(ExportFormat):
+        raise ValueError(f"format_ is {format_!r}, not one of {', '.join(get_args(ExportFormat))}")
     tables = (database.table(table),) if table is not None else database.tables
     names = file_names([t.name for t in database.tables], ending=format_)
     meter = ProgressMeter(progress)
     meter.step("exporting", sum(t.row_count for t in tables), unit="rows")
-    with storage_errors(to.name):
+    with storage_errors(f"folder {to}"):
         to.mkdir(parents=True, exist_ok=True)
     written: list[ExportedFile] = []
     failed: list[tuple[str, FormatError | ModelError]] = []
     exported: set[str] = set()
-    for one in tables:
-        try:
-            if one.name in exported:
-                raise ModelError(f"there is more than one table {one.name!r}")  # noqa: TRY301  # as a damaged one
-            exported.add(one.name)
-            written.append(_export(one, to / names[one.name], format_))
-        except (FormatError, ModelError) as error:
-            failed.append((one.name, error))
-        meter.advance(one.row_count)
+    try:
+        for one in tables:
+            try:
+                if one.name in exported:
+                    raise ModelError(f"there is more than one table {one.name!r}")  # noqa: TRY301  # as a damaged one
+                exported.add(one.name)
+                written.append(_export(one, to / names[one.name], format_, meter))
+            except (FormatError, ModelError) as error:
+                failed.append((one.name, error))
+                meter.advance(one.row_count)
+    except BaseException as error:
+        _say_what_is_there(error, written, table_count=len(tables))
+        raise
     if failed:
         raise _naming_tables(failed)
     return written
+
+
+def _say_what_is_there(error: BaseException, written: list[ExportedFile], *, table_count: int) -> None:
+    """Add to the error that ends the job which files it leaves: as many as were whole by then."""
+    names = ", ".join(file.path.name for file in written[:_NAMES_SHOWN_MAX])
+    more = f" and {len(written) - _NAMES_SHOWN_MAX} more" if len(written) > _NAMES_SHOWN_MAX else ""
+    there = f"{len(written)} of {table_count} tables are written, whole: {names}{more}" if written else "no table is"
+    what = f"{there if written else 'no table is written'}, and nothing of any other"
+    if isinstance(error, TabvaultError):
+        error.message = f"{error.message} - {what}"
+        error.args = (error.message,)
+    else:
+        error.add_note(what)
 
 
 def _naming_tables(failed: list[tuple[str, FormatError | ModelError]]) -> FormatError | ModelError:
@@ -113,13 +137,16 @@ def _naming_tables(failed: list[tuple[str, FormatError | ModelError]]) -> Format
     return first
 
 
-def _export(table: Table, path: Path, format_: ExportFormat) -> ExportedFile:
+def _export(table: Table, path: Path, format_: ExportFormat, meter: ProgressMeter) -> ExportedFile:
     warnings: list[str] = []
     columns: list[str] = []
     for column in table.definition.columns:
         if column.is_row_number:
             continue
-        if scan.lacks_values(table.definition, column):
+        problem = scan.type_problem(column)
+        if problem is not None:
+            warnings.append(f"column {column.name!r} left out: {problem}")
+        elif scan.lacks_values(table.definition, column):
             warnings.append(f"column {column.name!r} left out: it was never calculated")
         else:
             columns.append(column.name)
@@ -130,19 +157,19 @@ def _export(table: Table, path: Path, format_: ExportFormat) -> ExportedFile:
         warn=lambda column, warning: warnings.append(f"column {column!r}: {warning}"),
     )
     temporary = path.with_name(f".{path.name}.partial")
-    with storage_errors(path.name):
+    with storage_errors(f"file {path}"):
         try:
             if format_ == "parquet":
-                _write_parquet(data, temporary, table.name)
+                _write_parquet(data, temporary, table.name, meter)
             else:
-                _write_csv(data, temporary)
+                _write_csv(data, temporary, meter)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
         return ExportedFile(table.name, path, data.num_rows, data.num_columns, path.stat().st_size, tuple(warnings))
 
 
-def _write_parquet(data: pa.Table, path: Path, name: str) -> None:
+def _write_parquet(data: pa.Table, path: Path, name: str, meter: ProgressMeter) -> None:
     schema = pa.schema(
         [pa.field(field.name, _parquet_type(field.type)) for field in data.schema],
         metadata={TABLE_METADATA_KEY: name.encode()},
@@ -153,6 +180,7 @@ def _write_parquet(data: pa.Table, path: Path, name: str) -> None:
             writer.write_table(
                 pa.table([_decoded(c, f.type) for c, f in zip(rows.columns, schema, strict=True)], schema=schema)
             )
+            meter.advance(rows.num_rows)
 
 
 def _parquet_type(type_: pa.DataType) -> pa.DataType:
@@ -166,7 +194,7 @@ def _decoded(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
     return column if column.type == type_ else column.cast(type_)
 
 
-def _write_csv(data: pa.Table, path: Path) -> None:
+def _write_csv(data: pa.Table, path: Path, meter: ProgressMeter) -> None:
     types = [pa.string() if _is_binary(field.type) else _plain(field.type) for field in data.schema]
     schema = pa.schema([pa.field(field.name, type_) for field, type_ in zip(data.schema, types, strict=True)])
     options = pa.csv.WriteOptions(quoting_style="needed")
@@ -178,6 +206,7 @@ def _write_csv(data: pa.Table, path: Path) -> None:
                 for column, type_ in zip(rows.columns, types, strict=True)
             ]
             writer.write_table(pa.table(columns, schema=schema))
+            meter.advance(rows.num_rows)
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:

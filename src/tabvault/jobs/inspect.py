@@ -104,7 +104,7 @@ def metadata_of(container: Container) -> Metadata:
     byte_count = container.files[METADATA_FILE].byte_count
     if byte_count > METADATA_BYTE_COUNT_MAX:
         raise LimitError(f"metadata of {byte_count} bytes are over {METADATA_BYTE_COUNT_MAX}", file=METADATA_FILE)
-    return Metadata.from_bytes(b"".join(container.body(METADATA_FILE)))
+    return Metadata.from_bytes(container.read(METADATA_FILE))
 
 
 def mode_of(model: Model) -> str:

@@ -13,7 +13,6 @@ Invariants:
 from __future__ import annotations
 
 import contextlib
-import unicodedata
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -25,11 +24,11 @@ from tabvault.errors import (
     DatabaseNotFoundError,
     DatabaseReadOnlyError,
     FormatError,
-    InvalidNameError,
     LimitError,
     XmlMetadataError,
 )
 from tabvault.formats.abf import backup_log, db_xml
+from tabvault.jobs.database_name import check_database_name, id_problem
 from tabvault.jobs.origin import Origin
 from tabvault.model import consistency, security
 from tabvault.model.file_set import METADATA_FILE
@@ -54,8 +53,6 @@ COMPATIBILITY_LEVEL_MAX: Final = 1799
 """The documented levels with sqlite metadata begin with 12 to 17; a later one may mean what we do not know."""
 
 _DEFINITION_BYTE_COUNT_MAX: Final = 64 << 20
-_NAME_CHAR_COUNT_MAX: Final = 512
-"""Longest object name, from the capacity limits of Analysis Services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +127,12 @@ def preflight(folder: DataFolder, opened: OpenedBackup, name: str | None, option
         if not options.overwrite:
             raise DatabaseExistsError(
                 f"database {replaces.name!r} exists and overwriting was not asked for",
-                hint="use --overwrite, or restore under another name",
+                hint="allow overwriting, or choose another name",
             )
         if replaces.read_write_mode != "readWrite":
             raise DatabaseReadOnlyError(
                 f"database {replaces.name!r} is {replaces.read_write_mode}",
-                hint="drop it, or restore under another name",
+                hint="drop it, or choose another name",
             )
     landing = Landing(
         container=container,
@@ -195,31 +192,6 @@ def read_definition(container: Container) -> tuple[str, DatabaseDefinition]:
     return name, definition
 
 
-def check_database_name(name: str) -> str:
-    """
-    A name a database can have.
-
-    Raises:
-        InvalidNameError: empty, over 512 characters, with control characters or surrogates, or blanks at an end.
-    """
-    problem = _name_problem(name)
-    if problem:
-        raise InvalidNameError(f"database name {name[:80]!r} {problem}")
-    return name
-
-
-def _name_problem(name: str) -> str | None:
-    if not name.strip():
-        return "is empty"
-    if len(name) > _NAME_CHAR_COUNT_MAX:
-        return f"has {len(name)} characters, over {_NAME_CHAR_COUNT_MAX}"
-    if name != name.strip():
-        return "begins or ends with a blank"
-    if any(unicodedata.category(char) in ("Cc", "Cs") or char in "\ufffe\uffff" for char in name):
-        return "has a control character or a lone surrogate"
-    return None
-
-
 def _existing(folder: DataFolder, name: str) -> DatabaseInfo | None:
     try:
         found = folder.find(name)
@@ -235,7 +207,7 @@ def _database_id(folder: DataFolder, definition: DatabaseDefinition, name: str, 
 
     An id that another database already has gets a random tail; an id never moves from one database to another.
     """
-    if _name_problem(definition.id):
+    if id_problem(definition.id):
         raise FormatError(f"the database's id {definition.id[:80]!r} cannot be one", file="db.xml")
     wanted = definition.id if name == definition.name else "".join("_" if c in '\\/:*?"<>|' else c for c in name)
     taken = {info.id.casefold() for info in folder.databases() if replaces is None or info.key != replaces.key}

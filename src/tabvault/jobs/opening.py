@@ -48,20 +48,26 @@ _HEAD_BYTE_COUNT = 102
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedBackup:
+class Unwrapped:
     """
-    A backup that can be read.
+    The bytes of a container, of which nothing has been looked at, and what was around them.
 
-    *envelope* is None for a plain container; *package_member* names the member of a ``.pbix`` or ``.xlsx`` it came
+    *envelope* is ``NONE`` for a plain container; *package_member* names the member of a ``.pbix`` or ``.xlsx`` it came
     from; *source* is the container's bytes.
     """
 
-    container: Container
     source: ByteSource
     file_byte_count: int
     encrypted: bool
     package_member: str | None
     envelope: xpress9.Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBackup(Unwrapped):
+    """A backup that can be read."""
+
+    container: Container
 
 
 @contextlib.contextmanager
@@ -86,6 +92,30 @@ def open_backup(
         FormatError: the file is none of these, or damaged.
         DiskFullError: no room to unwrap it.
     """
+    with unwrap(source, password=password, spool_folder=spool_folder, meter=meter) as inner:
+        yield OpenedBackup(
+            container=Container.open(inner.source),
+            source=inner.source,
+            file_byte_count=inner.file_byte_count,
+            encrypted=inner.encrypted,
+            package_member=inner.package_member,
+            envelope=inner.envelope,
+        )
+
+
+@contextlib.contextmanager
+def unwrap(
+    source: ByteSource,
+    *,
+    password: str | None = None,
+    spool_folder: Path | None = None,
+    meter: ProgressMeter | None = None,
+) -> Iterator[Unwrapped]:
+    """
+    Take off what is wrapped around a container, for one who wants to look into it himself.
+
+    Arguments and errors are those of :func:`open_backup`.
+    """
     meter = meter or ProgressMeter(None)
     file_byte_count = source.byte_count
     with contextlib.ExitStack() as stack:
@@ -93,7 +123,7 @@ def open_backup(
         if encrypted:
             if not password:
                 raise PasswordRequiredError(
-                    "the backup is encrypted and no password was given", hint="give it with --password-file"
+                    "the backup is encrypted and no password was given", hint="give the password"
                 )
             source = age.DecryptedSource(source, password)
         elif password:
@@ -121,14 +151,7 @@ def open_backup(
             decoder = stack.enter_context(DecoderProcess())
             unwrapped = xpress9.unwrap(source, new_decoder=decoder.new_session)
             source = stack.enter_context(_spooled(unwrapped, raw_byte_count, folder=spool_folder, meter=meter))
-        yield OpenedBackup(
-            container=Container.open(source),
-            source=source,
-            file_byte_count=file_byte_count,
-            encrypted=encrypted,
-            package_member=member_name,
-            envelope=envelope,
-        )
+        yield Unwrapped(source, file_byte_count, encrypted, member_name, envelope)
 
 
 def _head(source: ByteSource) -> bytes | memoryview:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tabvault.engine import scan
 from tabvault.engine.rowsets import CatalogEntry
-from tabvault.errors import ModelError
+from tabvault.engine.suggestion import all_names, close_names
+from tabvault.errors import ModelError, QueryError
 from tabvault.jobs.inspect import metadata_of
 from tabvault.jobs.landing import read_definition
 from tabvault.model.container_files import ContainerFiles
@@ -68,8 +69,10 @@ class Table:
             columns: names of those wanted, in the order wanted; all by default.
 
         Raises:
-            ModelError: no such column.
+            QueryError: no such column.
+            ModelError: the metadata of a column contradict themselves.
             FormatError: a file of the table is damaged.
+            TypeError: *columns* is one text.
         """
         return scan.read_table(self.files, self.definition, columns)
 
@@ -126,13 +129,16 @@ class OpenDatabase:
         One table by its name (case counts only where two names differ by nothing else).
 
         Raises:
-            ModelError: no such table.
+            QueryError: no such table.
+            ModelError: more than one that only case tells apart.
         """
         exact = [table for table in self.tables if table.name == name]
         found = exact or [table for table in self.tables if table.name.casefold() == name.casefold()]
-        if len(found) != 1:
-            names = ", ".join(table.name for table in self.tables[:20])
-            raise ModelError(f"no table {name!r}", hint=f"there are: {names}")
+        names = [table.name for table in self.tables]
+        if not found:
+            raise QueryError(f"no table {name!r}", hint=close_names(name, names) or all_names(names))
+        if len(found) > 1:
+            raise ModelError(f"there is more than one table {name!r}")
         return found[0]
 
 

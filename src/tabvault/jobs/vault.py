@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING, Self
 
 import platformdirs
 
-from tabvault.errors import DatabaseNotFoundError, InvalidNameError
+from tabvault.errors import (
+    DatabaseNotFoundError,
+    FormatError,
+    InvalidNameError,
+    PasswordSuperfluousError,
+    StorageError,
+)
 from tabvault.jobs.backup import backup_database
+from tabvault.jobs.database_name import STORAGE_PREFIX, check_database_name
 from tabvault.jobs.inspect import inspect_backup
 from tabvault.jobs.landing import LandingOptions
 from tabvault.jobs.listing import list_databases
@@ -25,6 +32,7 @@ from tabvault.jobs.restore import bring_in, restore_database
 from tabvault.storage.data_folder.folder import DataFolder
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.local import LocalAccount
+from tabvault.storage.names import check_object_name
 from tabvault.storage.os_errors import storage_errors
 from tabvault.storage.settings import DEFAULT_ACCOUNT, BackupStorageSettings, load_settings, open_store, save_settings
 
@@ -46,14 +54,12 @@ if TYPE_CHECKING:
     from tabvault.storage.contract import ObjectStore
     from tabvault.storage.data_folder.version import VersionReader
 
-STORAGE_PREFIX = "storage:"
-"""A file named so lies in the container of the storage account, any other on the local disk."""
-
 
 class Vault:
     """
     Args:
-        data: the data folder; the platform's folder for user data by default. It is made when first needed.
+        data: the data folder; the platform's folder for user data by default. It is made by an import, a restore, a
+            configuration of the storage or the first upload to it; whatever only reads makes nothing.
     """
 
     def __init__(self, data: Path | None = None) -> None:
@@ -76,9 +82,22 @@ class Vault:
 
     @property
     def folder(self) -> DataFolder:
-        """The data folder, locked by this process from now on."""
+        """
+        The data folder, locked by this process from now on: owned, or only read where it may not be written.
+
+        Raises:
+            DatabaseNotFoundError: there is none.
+            DataFolderLockedError: another process owns it.
+        """
         if self._folder is None:
-            self._folder = self._stack.enter_context(_shared_folder(self.data))
+            self._folder = self._stack.enter_context(_shared_folder(self.data, DataFolder.open_existing))
+        return self._folder
+
+    def made_folder(self) -> DataFolder:
+        """The data folder for a database that comes in; made if there is none."""
+        if self._folder is None:
+            self._folder = self._stack.enter_context(_shared_folder(self.data, DataFolder.open))
+        self._folder.check_writable()
         return self._folder
 
     @property
@@ -127,8 +146,18 @@ class Vault:
                 yield source
 
     def databases(self) -> list[DatabaseListing]:
-        """Every database, damaged ones included."""
-        return list_databases(self.folder)
+        """
+        Every database, damaged ones included; see :func:`tabvault.jobs.listing.list_databases`.
+
+        Raises:
+            DatabaseNotFoundError: there is no data folder.
+        """
+        folder = self.folder
+        try:
+            store = self.store
+        except (StorageError, FormatError):  # a list of databases does not fail by its backup storage
+            store = None
+        return list_databases(folder, store)
 
     def backup(
         self,
@@ -172,10 +201,12 @@ class Vault:
         the old one lies on disk and needs no unloading, so it serves until the new one is whole, forced or not.
         """
         del force
+        store, file = self.store, file.removeprefix(STORAGE_PREFIX)
+        store.info(file)  # a data folder is not made for a file that is not there
         return restore_database(
-            self.folder,
-            self.store,
-            file.removeprefix(STORAGE_PREFIX),
+            self.made_folder(),
+            store,
+            file,
             database,
             options=LandingOptions(overwrite, security, read_write_mode, ignore_incompatibilities),
             password=password,
@@ -197,10 +228,12 @@ class Vault:
         Power BI gives its databases random names, so the file's own name is the default.
         """
         path = str(path)
-        name = default_database_name(path) if database is None else database
+        name = check_database_name(default_database_name(path) if database is None else database)
+        if path.startswith(STORAGE_PREFIX):
+            path = f"{STORAGE_PREFIX}{check_object_name(path.removeprefix(STORAGE_PREFIX))}"
         with self.file(path) as source:
             return bring_in(
-                self.folder,
+                self.made_folder(),
                 source,
                 path,
                 name,
@@ -229,12 +262,25 @@ class Vault:
             return inspect_backup(opened)
 
     def verify(
-        self, path: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None
+        self, path_or_database: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None
     ) -> Verification:
-        """See :func:`tabvault.jobs.verify.verify_backup`."""
-        from tabvault.jobs.verify import verify_backup
+        """
+        Read and check everything of a backup or a database; which of the two it is, is as for :meth:`open`.
 
-        with self.file(path) as source:
+        See :func:`tabvault.jobs.verify.verify_backup` and :func:`tabvault.jobs.verify.verify_database`.
+        """
+        from tabvault.jobs.verify import verify_backup, verify_database
+
+        if not is_file(path_or_database):
+            try:
+                info = self.folder.find(path_or_database)
+            except DatabaseNotFoundError:
+                if not _looks_like_file(path_or_database):
+                    raise
+            else:
+                _refuse_password(path_or_database, password)
+                return verify_database(self.folder, info, progress=progress)
+        with self.file(path_or_database) as source:
             return verify_backup(source, password=password, progress=progress)
 
     @contextlib.contextmanager
@@ -254,6 +300,7 @@ class Vault:
             ):
                 yield database
         else:
+            _refuse_password(path_or_database, password)
             with self._reader(path_or_database) as version, OpenDatabase.of_version(version) as database:
                 yield database
 
@@ -261,8 +308,9 @@ class Vault:
         try:
             return self.folder.read(database)
         except DatabaseNotFoundError as error:
-            if "/" in database or "." in database:
-                raise DatabaseNotFoundError(f"there is no file and no database {database!r}", hint=error.hint) from None
+            if _looks_like_file(database):
+                hint = error.hint if self._folder is not None else error.message
+                raise DatabaseNotFoundError(f"there is no file and no database {database!r}", hint=hint) from None
             raise
 
     @contextlib.contextmanager
@@ -313,6 +361,18 @@ def is_file(path_or_database: str) -> bool:
         return False
 
 
+def _looks_like_file(text: str) -> bool:
+    """Whether who wrote it may have meant a file: for the choice between two errors."""
+    return "/" in text or "." in text
+
+
+def _refuse_password(database: str, password: str | None) -> None:
+    if password:
+        raise PasswordSuperfluousError(
+            f"a password was given, and {database!r} is a database of the data folder", hint="leave the password out"
+        )
+
+
 def default_database_name(path: str) -> str:
     """``Sales`` for ``…/Sales.pbix`` or ``storage:folder/Sales.abf``."""
     name = path.removeprefix(STORAGE_PREFIX).replace("\\", "/").rpartition("/")[2]
@@ -327,7 +387,7 @@ _shared_lock = threading.Lock()
 
 
 @contextlib.contextmanager
-def _shared_folder(path: Path) -> Iterator[DataFolder]:
+def _shared_folder(path: Path, open_folder: Callable[[Path], DataFolder]) -> Iterator[DataFolder]:
     """
     The data folder of *path*, opened once in this process however many vaults use it.
 
@@ -335,7 +395,7 @@ def _shared_folder(path: Path) -> Iterator[DataFolder]:
     """
     key = path.absolute()
     with _shared_lock:
-        folder, users = _shared[key] if key in _shared else (DataFolder.open(key), 0)
+        folder, users = _shared[key] if key in _shared else (open_folder(key), 0)
         _shared[key] = (folder, users + 1)
     try:
         yield folder

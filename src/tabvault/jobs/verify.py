@@ -1,72 +1,47 @@
 """
-Reading everything of a backup, and saying of each condition whether it holds.
+Reading everything of a backup or of a database, and saying of each condition whether it holds.
 
-In order: the file opens (envelope, password, header, directory and log agree); every byte of the container is read,
-which proves the encryption tags, and re-emitting it gives the same bytes; every file's CRC and length; the key
-file; the metadata against the files (the same check as before a restore's commit); and every column of every table
-is decoded under the hard checks, its statistics compared (as a WARNING, for no value is read by them), its hierarchies
-and hash indexes read. A condition that
-fails does not hide those behind it.
+Of a backup, in order: the file opens (envelope, password, header, directory and log agree); every byte of the container
+is read, which proves the encryption tags, and re-emitting it gives the same bytes; every file's CRC and length. Of a
+database: its manifest is the one that was committed, and every file has the CRC and the length it was committed with.
+
+Of both, then: ``db.xml``; the key file; the metadata against the files (the same check as before a restore's commit);
+and every column of every table is decoded under the hard checks, its statistics compared (as a WARNING, for no value is
+read by them), its hierarchies and hash indexes read.
+
+A condition that fails does not hide those behind it: only what cannot be asked without the part that is damaged is
+left out.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
-from tabvault.engine import scan
-from tabvault.errors import FormatError, LimitError, ModelError, TabvaultError, UnsupportedFeatureError
-from tabvault.formats.abf import crypt_key
-from tabvault.formats.byte_source import pieces
-from tabvault.formats.vertipaq import hash_index
+from tabvault.errors import DataFolderDamagedError, FormatError, StorageError, UnsupportedFeatureError
+from tabvault.formats.abf import db_xml
+from tabvault.formats.abf.container import Container
 from tabvault.jobs.inspect import metadata_of
 from tabvault.jobs.landing import read_definition
-from tabvault.jobs.opening import open_backup
+from tabvault.jobs.opening import unwrap
 from tabvault.jobs.progress import ProgressMeter
-from tabvault.model import consistency
+from tabvault.jobs.verification import DAMAGE, Condition, Severity, Verification, fails, holds
+from tabvault.jobs.verify_container import body_conditions, container_conditions, salvage_conditions
+from tabvault.jobs.verify_contents import content_conditions
 from tabvault.model.container_files import ContainerFiles
-from tabvault.model.load import load_model
+from tabvault.model.file_set import METADATA_FILE
+from tabvault.model.metadata import Metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-    from tabvault.formats.abf.container import Container
     from tabvault.formats.byte_source import ByteSource
-    from tabvault.jobs.opening import OpenedBackup
+    from tabvault.jobs.opening import Unwrapped
     from tabvault.jobs.progress import Progress
-    from tabvault.model.file_set import FileSet
-    from tabvault.model.objects import Model, Table
+    from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
+    from tabvault.storage.data_folder.version import VersionReader
 
-Severity = Literal["OK", "WARNING", "FAILED"]
-
-_DAMAGE: Final = (FormatError, ModelError)
-"""What a backup can have. Any other error is of the caller, the disk or the storage, and is raised."""
-
-_HASH_INDEX_BYTE_COUNT_MIN: Final = 16 << 20
-"""A hash index takes less than 64 bytes a row; one that is left from a larger table may take this at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition, for one line."""
-
-    severity: Severity
-    subject: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """Every condition in the order checked; *ok* is whether none FAILED."""
-
-    conditions: tuple[Condition, ...]
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether the backup can be trusted."""
-        return all(condition.severity != "FAILED" for condition in self.conditions)
+__all__ = ["Condition", "Severity", "Verification", "verify_backup", "verify_database"]
 
 
 def verify_backup(
@@ -90,161 +65,114 @@ def verify_backup(
     meter = ProgressMeter(progress)
     conditions: list[Condition] = []
     try:
-        with open_backup(source, password=password, meter=meter) as opened:
-            conditions.append(_ok("envelope", _envelope(opened)))
-            conditions.extend(_container(opened, meter))
-            conditions.extend(_contents(opened.container, meter))
+        with unwrap(source, password=password, meter=meter) as unwrapped:
+            conditions.append(holds("envelope", _envelope(unwrapped)))
+            conditions.extend(_backup(unwrapped, meter))
     except UnsupportedFeatureError:
         raise
-    except _DAMAGE as error:
-        conditions.append(_failed("file", error))
+    except DAMAGE as error:
+        conditions.append(fails("file", error))
     return Verification(tuple(conditions), time.monotonic() - begun)
 
 
-def _ok(subject: str, message: str) -> Condition:
-    return Condition("OK", subject, message)
+def verify_database(
+    folder: DataFolder, info: DatabaseInfo, *, progress: Callable[[Progress], None] | None = None
+) -> Verification:
+    """
+    Verify the current version of a database as it lies on the disk.
+
+    Args:
+        folder: the data folder.
+        info: the database.
+        progress: told after each piece; raising from it cancels.
+
+    Raises:
+        DatabaseNotFoundError: it was dropped meanwhile.
+        JobCancelledError: raised by *progress*.
+    """
+    begun = time.monotonic()
+    meter = ProgressMeter(progress)
+    conditions: list[Condition] = []
+    try:
+        with folder.read(info) as version:
+            conditions.append(
+                holds("manifest", f"version {version.info.version}, {len(version.names())} files; as it was committed")
+            )
+            conditions.extend(_database(version, meter))
+    except DataFolderDamagedError as error:
+        conditions.append(fails("manifest", error))
+    return Verification(tuple(conditions), time.monotonic() - begun)
 
 
-def _failed(subject: str, error: TabvaultError) -> Condition:
-    return Condition("FAILED", subject, str(error))
-
-
-def _envelope(opened: OpenedBackup) -> str:
-    parts = ["encrypted (age v1), opened with the password"] if opened.encrypted else []
-    if opened.package_member:
-        parts.append(f"member {opened.package_member} of a package")
-    parts.append({"NONE": "plain stream storage"}.get(opened.envelope.name, f"XPress9, {opened.envelope.name.lower()}"))
+def _envelope(unwrapped: Unwrapped) -> str:
+    parts = ["encrypted (age v1), opened with the password"] if unwrapped.encrypted else []
+    if unwrapped.package_member:
+        parts.append(f"member {unwrapped.package_member} of a package")
+    name = unwrapped.envelope.name
+    parts.append({"NONE": "plain stream storage"}.get(name, f"XPress9, {name.lower()}"))
     return ", ".join(parts)
 
 
-def _container(opened: OpenedBackup, meter: ProgressMeter) -> Iterator[Condition]:
-    container = opened.container
-    yield _ok(
-        "header, directory and log",
-        f"{len(container.entries)} stored files, {len(container.files)} of the database "
-        f"{container.log.object_name!r}; they agree",
-    )
+def _backup(unwrapped: Unwrapped, meter: ProgressMeter) -> Iterator[Condition]:
     try:
-        meter.step("reading", opened.source.byte_count)
-        same = _equal(container.reemit(), meter.counted(pieces(opened.source)))
-    except _DAMAGE as error:
-        yield _failed("every byte", error)
-        return
-    if same:
-        yield _ok("every byte", f"{opened.source.byte_count} bytes read; written anew the container is identical")
-    else:
-        yield Condition(
-            "WARNING", "every byte", "written anew the container differs: no Analysis Services engine lays it out so"
-        )
-
-
-def _equal(one: Iterable[bytes | memoryview], other: Iterable[bytes | memoryview]) -> bool:
-    """Whether two runs of pieces hold the same bytes. Both are read to their ends."""
-    left, equal, iterator = memoryview(b""), True, iter(one)
-    for piece in other:
-        right = memoryview(piece)
-        while right:
-            if not left:
-                left = memoryview(next(iterator, b""))
-                if not left:
-                    return False
-            common = min(len(left), len(right))
-            equal = equal and left[:common] == right[:common]
-            left, right = left[common:], right[common:]
-    return equal and not len(left) and not any(iterator)
-
-
-def _contents(container: Container, meter: ProgressMeter) -> Iterator[Condition]:
-    broken = yield from _bodies(container, meter)
-    try:
-        _, definition = read_definition(container)
-        yield _ok("db.xml", f"database {definition.name!r}, compatibility level {definition.compatibility_level}")
-        yield from _key_files(container)
-        with metadata_of(container) as metadata:
-            model = load_model(metadata)
-            files = ContainerFiles(container)
-            findings = consistency.check_consistency(metadata, model, files)
+        container = Container.open(unwrapped.source)
     except UnsupportedFeatureError:
         raise
-    except _DAMAGE as error:
-        yield _failed("metadata", error)
+    except FormatError as error:
+        yield from salvage_conditions(unwrapped.source, error, meter)
         return
-    for finding in findings:
-        yield Condition(finding.severity, finding.subject, finding.message)
-    yield from _columns(model, files, broken, meter)
+    yield from container_conditions(container, unwrapped.source, meter)
+    broken = yield from body_conditions(container, meter)
+    try:
+        _, definition = read_definition(container)
+        yield holds("db.xml", f"database {definition.name!r}, compatibility level {definition.compatibility_level}")
+    except UnsupportedFeatureError:
+        raise
+    except DAMAGE as error:
+        yield fails("db.xml", error)
+    if METADATA_FILE in container.files:
+        yield from content_conditions(ContainerFiles(container), lambda: metadata_of(container), broken, meter)
 
 
-def _bodies(container: Container, meter: ProgressMeter) -> Generator[Condition, None, set[str]]:
-    """Yields conditions and returns the names of the files that cannot be read."""
+def _database(version: VersionReader, meter: ProgressMeter) -> Iterator[Condition]:
+    broken = yield from _version_bodies(version, meter)
+    yield _definition(version, broken)
+    if METADATA_FILE in version.names():
+        yield from content_conditions(version, lambda: Metadata.open(version.path(METADATA_FILE)), broken, meter)
+    else:
+        yield Condition("FAILED", "metadata", f"the manifest names no {METADATA_FILE}")
+
+
+def _version_bodies(version: VersionReader, meter: ProgressMeter) -> Generator[Condition, None, set[str]]:
+    """Yields conditions and returns the names of the files that are not what was committed."""
     broken: set[str] = set()
-    meter.step("checking files", sum(file.byte_count for file in container.files.values()))
-    for name in container.files:
+    meter.step("checking files", version.manifest.byte_count)
+    for name in version.names():
         try:
-            for _ in meter.counted(container.body(name)):
-                pass
-        except _DAMAGE as error:
+            version.check(name)
+        except (FormatError, StorageError) as error:  # a sector that the disk cannot read is damage, too
             broken.add(name)
-            yield _failed(name, error)
+            yield fails(name, error)
+        meter.advance(version.byte_count(name))
     if not broken:
-        checked = "every CRC matches" if container.header.error_code else "lengths match"
-        yield _ok("file bodies", f"{len(container.files)} files read, {checked}")
-    if not container.header.error_code:
-        yield Condition(
-            "WARNING", "file bodies", "the backup was written without CRCs; a backup made by tabvault will have them"
-        )
+        yield holds("file bodies", f"{len(version.names())} files read, every CRC matches")
     return broken
 
 
-def _key_files(container: Container) -> Iterator[Condition]:
-    for name, file in container.files.items():
-        if name.endswith("CryptKey.bin"):
-            try:
-                if file.byte_count != crypt_key.BYTE_COUNT:  # before it is held in memory
-                    message = f"key file has {file.byte_count} bytes, not {crypt_key.BYTE_COUNT}"
-                    raise FormatError(message, file=name)  # a condition like what check() finds
-                crypt_key.check(container.read(name), file=name)
-                yield _ok(name, "key file is well-formed")
-            except _DAMAGE as error:
-                yield _failed(name, error)
-
-
-def _columns(model: Model, files: FileSet, broken: set[str], meter: ProgressMeter) -> Iterator[Condition]:
-    tables = model.tables + model.system_tables
-    meter.step("decoding", sum(len(table.columns) for table in tables), unit="columns")
-    for table in tables:
-        yield from _table(table, files, broken, meter)
-    record_count = max((table.row_count for table in model.tables), default=0)
-    yield from _hash_indexes(files, broken, byte_count_max=_HASH_INDEX_BYTE_COUNT_MIN + 64 * record_count)
-
-
-def _table(table: Table, files: FileSet, broken: set[str], meter: ProgressMeter) -> Iterator[Condition]:
-    failed = False
-    for column in table.columns:
-        try:
-            for warning in scan.check_column(files, table, column):
-                yield Condition("WARNING", f"{table.name}[{column.name}]", warning)
-        except _DAMAGE as error:
-            failed = True
-            if getattr(error, "file", None) not in broken:
-                yield _failed(f"{table.name}[{column.name}]", error)
-        meter.advance(1)
-    if not failed and not table.is_system:
-        count = sum(not column.is_row_number for column in table.columns)
-        yield _ok(f"table {table.name}", f"{table.row_count} rows, {count} columns decoded")
-
-
-def _hash_indexes(files: FileSet, broken: set[str], *, byte_count_max: int) -> Iterator[Condition]:
-    names = [name for name in files.names() if name.endswith(".hidx") and name not in broken]
-    failed = False
-    for name in names:
-        try:
-            byte_count = files.byte_count(name)
-            if byte_count > byte_count_max:
-                message = f"hash index has {byte_count} bytes, over the {byte_count_max} that any table here can need"
-                raise LimitError(message, file=name)  # a condition like what parse() finds
-            hash_index.parse(files.read(name), file=name)
-        except _DAMAGE as error:
-            failed = True
-            yield _failed(name, error)
-    if names and not failed:
-        yield _ok("hash indexes", f"{len(names)} read")
+def _definition(version: VersionReader, broken: set[str]) -> Condition:
+    """``db.xml``, and whether the manifest says of the database what it says."""
+    manifest = version.manifest
+    names = [file.name for file in manifest.files if file.name.endswith(".db.xml")]
+    if len(names) != 1:
+        return Condition("FAILED", "db.xml", f"the manifest names {len(names)} db.xml files, not one")
+    if names[0] in broken:
+        return Condition("FAILED", "db.xml", f"{names[0]} is damaged")
+    try:
+        found = db_xml.parse(version.read(names[0]), file=names[0])
+    except FormatError as error:
+        return fails("db.xml", error)
+    if (found.name, found.id, found.compatibility_level) != (manifest.name, manifest.id, manifest.compatibility_level):
+        stated = f"{manifest.name!r} ({manifest.id!r}) of level {manifest.compatibility_level}"
+        there = f"{found.name!r} ({found.id!r}) of level {found.compatibility_level}"
+        return Condition("FAILED", "db.xml", f"the manifest is of {stated}, db.xml of {there}")
+    return holds("db.xml", f"database {found.name!r}, compatibility level {found.compatibility_level}")

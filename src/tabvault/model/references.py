@@ -36,7 +36,6 @@ REQUIRED: Final = (
     ("Relationship", "ToTableID", "Table"),
     ("Role", "ModelID", "Model"),
     ("RoleMembership", "RoleID", "Role"),
-    ("SegmentStorage", "StorageFileID", "StorageFile"),
     ("StorageFile", "StorageFolderID", "StorageFolder"),
     ("TablePermission", "RoleID", "Role"),
     ("TablePermission", "TableID", "Table"),
@@ -57,8 +56,10 @@ OPTIONAL: Final = (
     ("RelationshipIndexStorage", "StorageFileID", "StorageFile"),
     ("RelationshipIndexStorage", "StorageFolderID", "StorageFolder"),
     ("RelationshipIndexStorage", "SystemTableID", "Table"),
+    ("SegmentStorage", "StorageFileID", "StorageFile"),
 )
-"""The same; 0 or NULL means none. A ``ColumnPartitionStorage`` may do without a file as long as it has no row."""
+"""The same; 0 or NULL means none. A ``ColumnPartitionStorage`` may do without a file as long as it has no row, and a
+``SegmentStorage`` as long as it has no segment."""
 
 PAIRS: Final = (
     (("Table", ("TableStorageID",)), ("TableStorage", "TableID")),
@@ -136,6 +137,10 @@ def _fileless_violations(metadata: Metadata) -> Iterator[str]:
         record_count = storages.get(record.integer("PartitionStorageID", 0), 0)
         if record_count and record.integer("StorageFileID", 0) == 0:
             yield f"{record.table} {record.id}: StorageFileID 0 is no row of StorageFile, for {record_count} records"
+    for record in Records(metadata, "SegmentStorage", ("SegmentCount", "StorageFileID")):
+        segment_count = record.integer("SegmentCount", 0)
+        if segment_count and record.integer("StorageFileID", 0) == 0:
+            yield f"{record.table} {record.id}: StorageFileID 0 is no row of StorageFile, for {segment_count} segments"
 
 
 def pair_violations(metadata: Metadata) -> Iterator[str]:

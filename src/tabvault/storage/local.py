@@ -76,6 +76,18 @@ class LocalAccount:
                 entry.name for entry in self._path.iterdir() if _is_container_name(entry.name) and entry.is_dir()
             )
 
+    def has_container(self, name: str) -> bool:
+        """
+        Whether the container *name* is there.
+
+        Raises:
+            InvalidNameError: *name* cannot be a container's.
+            StoreUnavailableError: the account's folder cannot be read.
+        """
+        path = self._path / check_container_name(name)
+        with storage_errors(f"container {name} of storage account {self._path}", missing=StoreUnavailableError):
+            return path.is_dir()
+
     def container(self, name: str, *, create: bool) -> LocalStore:
         """
         Open a container, and remove there what uploads of crashed processes left.
@@ -94,7 +106,11 @@ class LocalAccount:
         with storage_errors(f"container {name} of storage account {self._path}", missing=StoreUnavailableError):
             if create:
                 make_directory_durably(path)
-            with Folder.at(path) as container:
+            try:
+                container = Folder.at(path)
+            except FileNotFoundError:
+                raise _vanished(path) from None
+            with container:
                 remove_leftovers(container)
         return LocalStore(path)
 
@@ -116,7 +132,7 @@ class LocalStore:
         """Begin an object; see the contract."""
         spelling = check_object_name(name)
         with storage_errors(f"upload of {spelling}", missing=StoreUnavailableError):
-            container = Folder.at(self._path)
+            container = self._folder()
             try:
                 _check_target(container, spelling, replace=replace)
                 return LocalUpload(container, spelling, replace=replace, head_byte_count=head_byte_count)
@@ -162,9 +178,15 @@ class LocalStore:
     def _container(self) -> Iterator[Folder]:
         """The container's folder, open."""
         with storage_errors(f"container {self._path}", missing=StoreUnavailableError):
-            container = Folder.at(self._path)
+            container = self._folder()
         with container:
             yield container
+
+    def _folder(self) -> Folder:
+        try:
+            return Folder.at(self._path)
+        except FileNotFoundError:
+            raise _vanished(self._path) from None
 
     @contextmanager
     def _existing(self, spelling: str) -> Iterator[tuple[Folder, str, os.stat_result]]:
@@ -179,6 +201,13 @@ class LocalStore:
             if not stat.S_ISREG(status.st_mode):
                 raise ObjectNotFoundError(f"{spelling} is {_kind(status)}, not an object")
             yield folder, file_name, status
+
+
+def _vanished(path: Path) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        f"container {path.name} is not in storage account {path.parent}",
+        hint="mount the disk or put the folder back; to begin with an empty container, configure the storage anew",
+    )
 
 
 def _check_target(container: Folder, spelling: str, *, replace: bool) -> None:

@@ -7,18 +7,21 @@ They are the file ``settings.json`` at the root of the data folder, UTF-8 JSON o
 
 ``account`` and ``container`` may be ``null``. No other key is known: one that we do not know is more likely a
 typing error than harmless. A data folder without the file has backup storage of its own, the container ``backups``
-in its ``storage`` folder.
+in its ``storage`` folder, and has never used it: the first upload makes the container and writes the file, so that a
+container which is missing later is known to have vanished. Its account is written as ``storage``, without the path of
+the data folder, which may be moved.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from tabvault.errors import FormatError, InvalidNameError, ObjectNotFoundError, StorageNotConfiguredError
 from tabvault.storage.durable import write_file_durably
 from tabvault.storage.file_source import FileSource
+from tabvault.storage.first_use import FirstUseStore
 from tabvault.storage.local import LocalAccount
 from tabvault.storage.names import check_container_name
 from tabvault.storage.os_errors import storage_errors
@@ -68,12 +71,9 @@ def load_settings(data_folder: Path) -> BackupStorageSettings:
                 raise _damage(path, f"it has {source.byte_count} bytes, and {SETTINGS_BYTE_COUNT_MAX} are allowed")
             data = source.read_at(0, source.byte_count)
     except ObjectNotFoundError:
-        return BackupStorageSettings(
-            enabled=True,
-            account=str(data_folder.absolute() / DEFAULT_ACCOUNT),
-            container=_DEFAULT_CONTAINER,
-        )
-    return _parse(path, data)
+        return BackupStorageSettings(enabled=True, account=_own_account(data_folder), container=_DEFAULT_CONTAINER)
+    settings = _parse(path, data)
+    return replace(settings, account=_own_account(data_folder)) if settings.account == DEFAULT_ACCOUNT else settings
 
 
 def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
@@ -88,6 +88,8 @@ def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
         check_container_name(settings.container)
     if settings.account is not None:
         _check_account(settings.account)
+    if settings.account == _own_account(data_folder):
+        settings = replace(settings, account=DEFAULT_ACCOUNT)
     text = json.dumps({_SECTION: asdict(settings)}, indent=2, ensure_ascii=False) + "\n"
     path = data_folder / SETTINGS_FILE
     with storage_errors(f"file {path}"):
@@ -98,8 +100,8 @@ def open_store(settings: BackupStorageSettings, data_folder: Path) -> ObjectStor
     """
     The container that *settings* name.
 
-    The default container, inside the data folder, is made when it is missing. Any other has to be there: its folder
-    may be a disk that is not mounted now, and a backup must not go to the disk below.
+    The default container, inside the data folder, is made by the first upload ever. Afterwards, as any other, it has
+    to be there: its folder may be a disk that is not mounted now, and a backup must not go to the disk below.
 
     Raises:
         StorageNotConfiguredError: storage is disabled, or the account or the container is not set.
@@ -109,14 +111,26 @@ def open_store(settings: BackupStorageSettings, data_folder: Path) -> ObjectStor
     if not settings.enabled or settings.account is None or settings.container is None:
         raise StorageNotConfiguredError(
             "backup storage is not configured",
-            hint="enable it and name an account and a container with tabvault storage configure",
+            hint="enable it, and name an account and a container: tabvault storage configure",
         )
     _check_account(settings.account)
-    account = data_folder / settings.account
-    is_default = account.absolute() == data_folder.absolute() / DEFAULT_ACCOUNT
-    return LocalAccount(account).container(
-        settings.container, create=is_default and settings.container == _DEFAULT_CONTAINER
-    )
+    account = LocalAccount(data_folder / settings.account)
+    is_default = (settings.account, settings.container) == (_own_account(data_folder), _DEFAULT_CONTAINER)
+    if is_default and not (data_folder / SETTINGS_FILE).exists():
+        return FirstUseStore(
+            data_folder, account, settings.container, remember=lambda: _remember(data_folder, settings)
+        )
+    return account.container(settings.container, create=False)
+
+
+def _remember(data_folder: Path, settings: BackupStorageSettings) -> None:
+    """Write the settings that hold so far, unless somebody has set others since they were loaded."""
+    if not (data_folder / SETTINGS_FILE).exists():
+        save_settings(data_folder, settings)
+
+
+def _own_account(data_folder: Path) -> str:
+    return str(data_folder.absolute() / DEFAULT_ACCOUNT)
 
 
 def _check_account(account: str) -> None:

@@ -381,9 +381,11 @@ def test_garbage_of_a_crash_goes_when_the_folder_is_opened(folder):
 
 
 def test_a_folder_that_is_not_there_is_made_only_when_asked(tmp_path):
-    with pytest.raises(DatabaseError, match="is no data folder"):
+    with pytest.raises(DatabaseNotFoundError, match=f"there is no data folder at {tmp_path / 'a'}"):
         DataFolder.open(tmp_path / "a", create=False)
-    assert not (tmp_path / "a").exists()
+    with pytest.raises(DatabaseNotFoundError, match="is no data folder"):
+        DataFolder.open(tmp_path, create=False)
+    assert list(tmp_path.iterdir()) == []
     DataFolder.open(tmp_path / "a" / "b").close()
     DataFolder.open(tmp_path / "a" / "b", create=False).close()
 

@@ -48,7 +48,7 @@ def test_a_second_process_is_told_who_owns_the_folder(tmp_path, owner):
     message = caught.value.message
     assert f"data folder {tmp_path / 'data'} is in use by other-server.py" in message
     assert f"process {owner.pid} on {socket.gethostname()}, since 20" in message
-    assert "--data" in caught.value.hint
+    assert caught.value.hint == "wait until that process has ended, or choose another data folder"
     assert "hunter2" not in (tmp_path / "data" / "owner.lock").read_text()
 
 

@@ -5,7 +5,7 @@ The folder of one database: its layout, and the order in which it is written.
 
     databases/<key>/                     key: 32 random hexadecimal digits; names and ids live in the manifest
         CURRENT                          the current version and the SHA-256 of its manifest
-        LAST_BACKUP                      when the last backup ended (there once there was one)
+        LAST_BACKUP                      when the last backup ended, and its name (there once there was one)
         DROPPED                          the database is gone, its readers are not
         versions/<8 digits>/
             manifest.json                what the version consists of
@@ -56,11 +56,12 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import DataFolderDamagedError, FormatError, StorageError
+from tabvault.errors import DataFolderDamagedError, FormatError, InvalidNameError, StorageError
 from tabvault.storage.data_folder import manifest as manifest_json
-from tabvault.storage.data_folder.database_info import Current, DatabaseInfo
+from tabvault.storage.data_folder.database_info import Current, DatabaseInfo, LastBackup
 from tabvault.storage.durable import fsync_directory, write_file_durably
 from tabvault.storage.file_source import FileSource
+from tabvault.storage.names import check_object_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -77,7 +78,8 @@ FILES: Final = "files"
 
 _CURRENT_LINE: Final = re.compile(rb"([0-9]{8,12}) ([0-9a-f]{64})\n")
 _VERSION_NAME: Final = re.compile(r"[0-9]{8,12}")
-_SMALL_FILE_BYTE_COUNT_MAX: Final = 4096
+_SMALL_FILE_BYTE_COUNT_MAX: Final = 8192
+"""Room for a time and the longest name of a backup: 1024 characters, each of four bytes at most."""
 
 
 def version_name(version: int) -> str:
@@ -219,25 +221,28 @@ def sweep(folder: Path, *, current_version: int) -> None:
             leftover.unlink()
 
 
-def record_backup(folder: Path, when: datetime.datetime) -> None:
+def record_backup(folder: Path, backup: LastBackup) -> None:
     """
-    Note when a backup ended.
+    Note when a backup ended and, on a second line, the name of its file.
 
     Raises:
-        OSError: the old or the new time stands there.
+        OSError: the old or the new note stands there.
     """
-    write_file_durably(folder / LAST_BACKUP, f"{when.isoformat()}\n".encode("ascii"))
+    lines = [backup.ended.isoformat(), *([backup.file] if backup.file is not None else [])]
+    write_file_durably(folder / LAST_BACKUP, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _read_last_backup(folder: Path) -> datetime.datetime | None:
+def _read_last_backup(folder: Path) -> LastBackup | None:
     """None also when the file is damaged: a backup too many is the safe side."""
     try:
-        when = datetime.datetime.fromisoformat(
-            _read(folder / LAST_BACKUP, _SMALL_FILE_BYTE_COUNT_MAX).decode("ascii").removesuffix("\n")
-        )
-    except (DataFolderDamagedError, ValueError):
+        text = _read(folder / LAST_BACKUP, _SMALL_FILE_BYTE_COUNT_MAX).decode()
+        time, separator, file = text.removesuffix("\n").partition("\n")
+        ended = datetime.datetime.fromisoformat(time)
+        if separator and check_object_name(file) != file:
+            return None
+    except (DataFolderDamagedError, InvalidNameError, ValueError):
         return None
-    return when if when.tzinfo is not None else None
+    return LastBackup(ended, file or None) if ended.tzinfo is not None else None
 
 
 def _version_numbers(folder: Path) -> list[int]:

@@ -18,6 +18,13 @@ class Current(NamedTuple):
     manifest_digest: str
 
 
+class LastBackup(NamedTuple):
+    """What ``LAST_BACKUP`` says: when the last backup ended, and the name of its file where that was noted."""
+
+    ended: datetime.datetime
+    file: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseInfo:
     """
@@ -38,6 +45,7 @@ class DatabaseInfo:
         created: when the database was created; None if damaged.
         committed: when that version was; None if damaged.
         last_backup: when the last backup ended, where there was one.
+        last_backup_file: its name in the container it went to; None where it was not noted.
         damage: what is wrong with it, and where; None if nothing is known to be.
     """
 
@@ -53,6 +61,7 @@ class DatabaseInfo:
     created: datetime.datetime | None
     committed: datetime.datetime | None
     last_backup: datetime.datetime | None
+    last_backup_file: str | None
     damage: str | None
 
     @property
@@ -76,13 +85,12 @@ class DatabaseInfo:
             created=None,
             committed=None,
             last_backup=None,
+            last_backup_file=None,
             damage=damage,
         )
 
     @classmethod
-    def of(
-        cls, key: str, current: Current, manifest: Manifest, *, last_backup: datetime.datetime | None
-    ) -> DatabaseInfo:
+    def of(cls, key: str, current: Current, manifest: Manifest, *, last_backup: LastBackup | None) -> DatabaseInfo:
         """The database in the folder *key*, whose version *current* has *manifest*."""
         return cls(
             key=key,
@@ -96,6 +104,7 @@ class DatabaseInfo:
             file_count=len(manifest.files),
             created=manifest.created,
             committed=manifest.committed,
-            last_backup=last_backup,
+            last_backup=last_backup.ended if last_backup else None,
+            last_backup_file=last_backup.file if last_backup else None,
             damage=None,
         )

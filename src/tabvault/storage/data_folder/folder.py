@@ -14,10 +14,13 @@ The invariants of a database's folder, and what a crash leaves, stand in
    alone.
 4. A pinned version is not removed. A version that is not current is never pinned again. So it is removed by the
    change that replaced it, or by the last reader that leaves it, whichever comes last.
+5. A folder that this process may not write is read under a shared lock: nobody owns it meanwhile, so what is read
+   stays, and this process removes nothing either.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections import Counter
@@ -31,10 +34,12 @@ from tabvault.errors import (
     DatabaseNotFoundError,
     DataFolderDamagedError,
     DiskFullError,
+    StorageError,
+    StoreUnavailableError,
 )
 from tabvault.storage.data_folder import database_folder, layout
 from tabvault.storage.data_folder.database_folder import VERSIONS, version_name
-from tabvault.storage.data_folder.database_info import Current, DatabaseInfo
+from tabvault.storage.data_folder.database_info import Current, DatabaseInfo, LastBackup
 from tabvault.storage.data_folder.staging import StagedVersion
 from tabvault.storage.data_folder.version import VersionReader
 from tabvault.storage.os_errors import storage_errors
@@ -52,17 +57,24 @@ __all__ = ["DataFolder", "DatabaseInfo"]
 
 _HINT_NAME_COUNT_MAX: Final = 20
 
+_NOT_WRITABLE: Final = frozenset([errno.EROFS, errno.EACCES, errno.EPERM])
+"""Why the lock file cannot be opened for writing where reading may still be possible."""
+
 
 class DataFolder:
     """
     A data folder, owned until :meth:`close`; a context manager. All methods may be called from several threads.
 
-    Make one with :meth:`open`.
+    Make one with :meth:`open` or :meth:`open_existing`.
+
+    Attributes:
+        is_read_only: it may not be written, and every change is refused.
     """
 
-    def __init__(self, path: Path, lock: OwnerLock) -> None:
+    def __init__(self, path: Path, lock: OwnerLock, *, is_read_only: bool) -> None:
         self._path = path
         self._owner_lock = lock
+        self.is_read_only = is_read_only
         self._changing = threading.Lock()
         self._catalogue_lock = threading.Lock()
         self._catalogue: dict[str, DatabaseInfo] = {}
@@ -79,12 +91,31 @@ class DataFolder:
 
         Raises:
             DataFolderLockedError: another process owns it. DataFolderDamagedError: it was made by a newer version, or
-            is damaged as a whole. A damaged database does not count: it is listed as damaged. DatabaseError: it is no
-            data folder, and either other files are in it or *create* is false. StorageError: the file system refuses.
+            is damaged as a whole. A damaged database does not count: it is listed as damaged. DatabaseNotFoundError:
+            there is none, and *create* is false. DatabaseError: it is no data folder, and other files are in it.
+            StorageError: the file system refuses.
         """
-        lock = layout.take(path, create=create)
+        return cls._loaded(path, layout.take(path, create=create), is_read_only=False)
+
+    @classmethod
+    def open_existing(cls, path: Path) -> Self:
+        """
+        Own the data folder *path*, or only read it where this process may not write; nothing is made.
+
+        Raises:
+            DatabaseNotFoundError: there is none. All others as :meth:`open`.
+        """
         try:
-            folder = cls(path, lock)
+            return cls.open(path, create=False)
+        except StorageError as error:
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _NOT_WRITABLE:
+                raise
+        return cls._loaded(path, layout.share(path), is_read_only=True)
+
+    @classmethod
+    def _loaded(cls, path: Path, lock: OwnerLock, *, is_read_only: bool) -> Self:
+        try:
+            folder = cls(path, lock, is_read_only=is_read_only)
             with storage_errors(f"data folder {path}"):
                 folder._load()
         except BaseException:
@@ -116,7 +147,20 @@ class DataFolder:
         if byte_count > available_byte_count:
             raise DiskFullError(
                 f"{byte_count} bytes are needed in data folder {self._path}, {available_byte_count} are free",
-                hint="free space there, or choose a folder on another disk with --data",
+                hint="free space there, or choose a data folder on another disk",
+            )
+
+    def check_writable(self) -> None:
+        """
+        Raise unless databases may be changed.
+
+        Raises:
+            StoreUnavailableError: this process may only read the folder.
+        """
+        if self.is_read_only:
+            raise StoreUnavailableError(
+                f"data folder {self._path} can only be read",
+                hint="ask for the right to write there, or import the database into another data folder",
             )
 
     def databases(self) -> list[DatabaseInfo]:
@@ -175,6 +219,7 @@ class DataFolder:
         Raises:
             StorageError: the file system refuses.
         """
+        self.check_writable()
         return StagedVersion(self._path / layout.STAGING, self._publish)
 
     def drop(self, info: DatabaseInfo) -> None:
@@ -187,6 +232,7 @@ class DataFolder:
             DatabaseNotFoundError: it is gone already.
             StorageError: the file system refuses.
         """
+        self.check_writable()
         with self._changing:
             self._check_present(info)
             with self._following_disk(info.key), storage_errors(f"database {info.name!r}"):
@@ -197,13 +243,14 @@ class DataFolder:
             if not is_read:
                 database_folder.remove_dropped(self._folder(info.key), self._path / layout.TRASH)
 
-    def record_backup(self, info: DatabaseInfo, when: datetime.datetime) -> None:
+    def record_backup(self, info: DatabaseInfo, when: datetime.datetime, *, file: str | None = None) -> None:
         """
         Note that a backup of the database ended.
 
         Args:
             info: the database.
             when: with an offset.
+            file: its name in the container, as :func:`~tabvault.storage.names.check_object_name` spells it.
 
         Raises:
             DatabaseNotFoundError: it was dropped meanwhile.
@@ -211,12 +258,14 @@ class DataFolder:
         """
         if when.tzinfo is None:
             raise ValueError("the time of a backup needs an offset")
+        self.check_writable()
         with self._changing:
             self._check_present(info)
             with self._following_disk(info.key), storage_errors(f"database {info.name!r}"):
-                database_folder.record_backup(self._folder(info.key), when)
+                database_folder.record_backup(self._folder(info.key), LastBackup(when, file))
             with self._catalogue_lock:
-                self._catalogue[info.key] = replace(self._catalogue[info.key], last_backup=when)
+                noted = replace(self._catalogue[info.key], last_backup=when, last_backup_file=file)
+                self._catalogue[info.key] = noted
 
     def close(self) -> None:
         """Let another process own the folder. No reader and no staged version may be left. Twice is allowed."""
@@ -242,8 +291,10 @@ class DataFolder:
                 with self._following_disk(key), storage_errors(f"database {manifest.name!r}"):
                     current = publish(staged, self._folder(key), manifest_digest)
                 with self._catalogue_lock:
-                    last_backup = self._catalogue[key].last_backup if replaces else None
-                    info = DatabaseInfo.of(key, current, manifest, last_backup=last_backup)
+                    info = DatabaseInfo.of(key, current, manifest, last_backup=None)
+                    if replaces:
+                        old = self._catalogue[key]
+                        info = replace(info, last_backup=old.last_backup, last_backup_file=old.last_backup_file)
                     self._catalogue[key] = info
             finally:
                 self._remove_unread_versions(key)
@@ -336,13 +387,13 @@ class DataFolder:
         found = []
         for key in keys:
             info = database_folder.load(self._folder(key))
-            if info is None:
-                database_folder.remove_dropped(self._folder(key), self._path / layout.TRASH)
-            else:
+            if info is not None:
                 found.append(info)
+            elif not self.is_read_only:
+                database_folder.remove_dropped(self._folder(key), self._path / layout.TRASH)
         for info in _without_doubles(found):
             self._catalogue[info.key] = info
-            if info.damage is None:
+            if info.damage is None and not self.is_read_only:
                 database_folder.sweep(self._folder(info.key), current_version=info.version)
 
     def _folder(self, key: str) -> Path:

@@ -21,7 +21,7 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import DatabaseError, DataFolderDamagedError
+from tabvault.errors import DatabaseError, DatabaseNotFoundError, DataFolderDamagedError
 from tabvault.storage.data_folder.lock import OwnerLock
 from tabvault.storage.durable import FOLDER_MODE, make_directory_durably, write_file_durably
 from tabvault.storage.os_errors import storage_errors
@@ -44,21 +44,26 @@ _TOLERATED: Final = frozenset([LOCK, DATABASES, SETTINGS_FILE, DEFAULT_ACCOUNT, 
 """What a folder may hold and still become a data folder: an interrupted making of one, backup storage that was used
 before there was a database, a fresh file system."""
 
+_HINT_NONE: Final = "check its path; importing or restoring a database, or configuring backup storage, makes a new one"
+
 
 def take(path: Path, *, create: bool) -> OwnerLock:
     """
     Own the data folder *path*, made or completed where *create* says so, with nothing in ``staging`` and ``trash``.
 
+    One that so far has only backup storage is completed anyway.
+
     Raises:
         DataFolderLockedError: another process owns it.
         DataFolderDamagedError: it was made by a newer version, or its mark or ``databases`` is damaged.
-        DatabaseError: it is no data folder, and either other files are in it or *create* is false.
+        DatabaseNotFoundError: there is none, and *create* is false.
+        DatabaseError: it is no data folder, and other files are in it.
         StorageError: the file system refuses.
     """
     with storage_errors(f"data folder {path}"):
         if not (path / MARK).exists():
             if not create:
-                raise DatabaseError(f"{path} is no data folder", hint="choose one with --data or TABVAULT_DATA")
+                _require(path)
             make_directory_durably(path)
             _refuse_foreign(path)
         lock = OwnerLock.acquire(path / LOCK)
@@ -78,12 +83,47 @@ def take(path: Path, *, create: bool) -> OwnerLock:
     return lock
 
 
+def share(path: Path) -> OwnerLock:
+    """
+    Keep owners out of the data folder *path* while it is read; nothing in it is written.
+
+    Raises:
+        DataFolderLockedError: another process owns it.
+        DataFolderDamagedError: as :func:`take`.
+        DatabaseNotFoundError: it is no data folder.
+        StorageError: the file system refuses.
+    """
+    with storage_errors(f"data folder {path}"):
+        if not (path / MARK).exists():
+            _require(path)
+            raise _none_at(path)  # backup storage alone: there is no database, and no place for the lock
+        lock = OwnerLock.share(path / LOCK)
+        try:
+            _check_mark(path)
+        except BaseException:
+            lock.release()
+            raise
+    return lock
+
+
+def _require(path: Path) -> None:
+    """Raise unless *path* is a folder that has at least its backup storage."""
+    if not path.exists():
+        raise _none_at(path)
+    if not any((path / name).exists() for name in (SETTINGS_FILE, DEFAULT_ACCOUNT)):
+        raise DatabaseNotFoundError(f"{path} is no data folder", hint=_HINT_NONE)
+
+
+def _none_at(path: Path) -> DatabaseNotFoundError:
+    return DatabaseNotFoundError(f"there is no data folder at {path}", hint=_HINT_NONE)
+
+
 def _refuse_foreign(path: Path) -> None:
     names = {entry.name for entry in path.iterdir()}
     foreign = sorted(name for name in names if name not in _TOLERATED and not name.startswith(f".{MARK}-"))
     if foreign and MARK not in names:  # another process may be making it just now
         raise DatabaseError(
-            f"{path} is no data folder, and {foreign[0]!a} is in it", hint="choose an empty or a new folder with --data"
+            f"{path} is no data folder, and {foreign[0]!a} is in it", hint="choose an empty or a new folder"
         )
 
 

@@ -14,6 +14,10 @@ command     file name of the program; no arguments, they may hold secrets
 ==========  ==========================================================================
 
 The file is never removed or replaced: two processes would hold locks on two files of one name.
+
+Who may not write in the folder reads it under a shared lock: as long as it is held nobody owns the folder, so nothing
+that is being read is removed, and as many as like may read. On a medium that is mounted read-only nobody can own it
+through this mount, and a folder without a lock file is read without a lock.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import DataFolderLockedError
+from tabvault.errors import DataFolderLockedError, StoreUnavailableError
 from tabvault.storage.durable import FILE_MODE, write_all_at
 from tabvault.storage.os_errors import storage_errors
 
@@ -59,15 +63,44 @@ class OwnerLock:
         with storage_errors(f"lock file {path}"):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
             try:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise DataFolderLockedError(
-                        f"data folder {path.parent} is in use by {_owner(descriptor)}",
-                        hint="ask that server, stop that process, or choose another folder with --data",
-                    ) from None
+                if not _lock(descriptor, fcntl.LOCK_EX):
+                    # Only readers hold what can be shared; what the file says is then of an owner who is gone.
+                    is_read = _lock(descriptor, fcntl.LOCK_SH)
+                    holder = "a process that only reads it" if is_read else _owner(descriptor)
+                    raise _in_use(path, holder)  # noqa: TRY301  # closed below, as on every way out
                 os.ftruncate(descriptor, 0)
                 write_all_at(descriptor, _own_description(), 0)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return cls(descriptor)
+
+    @classmethod
+    def share(cls, path: Path) -> Self:
+        """
+        Keep owners out while the folder is read, without waiting and without writing anything.
+
+        Args:
+            path: the lock file.
+
+        Raises:
+            DataFolderLockedError: another process owns the folder.
+            StoreUnavailableError: there is no lock file, and the folder may be written by others.
+            StorageError: the file system refuses, or has no locks.
+        """
+        with storage_errors(f"lock file {path}"):
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+                    return cls(-1)
+                raise StoreUnavailableError(
+                    f"data folder {path.parent} cannot be locked: it has no {path.name}, and none can be made",
+                    hint="ask for the right to write in that folder, or read a copy of it",
+                ) from None
+            try:
+                if not _lock(descriptor, fcntl.LOCK_SH):
+                    raise _in_use(path, _owner(descriptor))  # noqa: TRY301  # as above
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -78,6 +111,22 @@ class OwnerLock:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Take the lock without waiting; False when somebody else's is in the way."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _in_use(path: Path, holder: str) -> DataFolderLockedError:
+    return DataFolderLockedError(
+        f"data folder {path.parent} is in use by {holder}",
+        hint="wait until that process has ended, or choose another data folder",
+    )
 
 
 def _own_description() -> bytes:

@@ -8,6 +8,7 @@ what is read is the version the reader began with, whatever is committed or drop
 
 from __future__ import annotations
 
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +16,7 @@ from tabvault.errors import ChecksumError, FormatError, ObjectNotFoundError, Tru
 from tabvault.formats import crc32
 from tabvault.formats.byte_source import check_range, pieces
 from tabvault.storage.file_source import FileSource
+from tabvault.storage.os_errors import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, KeysView, Mapping
@@ -86,6 +88,24 @@ class StoredFiles:
             FormatError: no such file.
         """
         return StoredFile(self._stored_path(name), self.entry(name))
+
+    def check_length(self, name: str) -> None:
+        """
+        See that the file is there and as long as the manifest says, without reading it.
+
+        Raises:
+            FormatError: no such file, or it is missing, no regular file, or not as long.
+            StorageError: the file system does not say.
+        """
+        entry = self.entry(name)
+        with storage_errors(f"file {name}"):
+            try:
+                status = self._stored_path(name).stat()
+            except FileNotFoundError:
+                raise _missing(entry) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise FormatError("it is not a regular file", file=name, hint=DAMAGE_HINT)
+        _check_length(entry, status.st_size)
 
     def check(self, name: str) -> None:
         """
@@ -183,13 +203,21 @@ def _opened(path: Path, entry: ManifestFile) -> Iterator[FileSource]:
     try:
         source = FileSource(path)
     except ObjectNotFoundError:
-        raise FormatError("the file is missing in the data folder", file=entry.name, hint=DAMAGE_HINT) from None
+        raise _missing(entry) from None
     with source:
-        if source.byte_count != entry.byte_count:
-            kind = TruncatedError if source.byte_count < entry.byte_count else FormatError
-            raise kind(
-                f"the file has {source.byte_count} bytes, it was committed with {entry.byte_count}",
-                file=entry.name,
-                hint=DAMAGE_HINT,
-            )
+        _check_length(entry, source.byte_count)
         yield source
+
+
+def _missing(entry: ManifestFile) -> FormatError:
+    return FormatError("the file is missing in the data folder", file=entry.name, hint=DAMAGE_HINT)
+
+
+def _check_length(entry: ManifestFile, byte_count: int) -> None:
+    if byte_count != entry.byte_count:
+        kind = TruncatedError if byte_count < entry.byte_count else FormatError
+        raise kind(
+            f"the file has {byte_count} bytes, it was committed with {entry.byte_count}",
+            file=entry.name,
+            hint=DAMAGE_HINT,
+        )
