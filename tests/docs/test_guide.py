@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -17,6 +18,7 @@ from conftest import missing, sample_path
 from docs.documents import DOCS, Block, blocks, read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SAMPLES = {"Quality.abf": "Hugoberry__DataModel.abf", "Sales.pbix": "Hugoberry__rls-sample-report.pbix"}
@@ -79,6 +81,13 @@ class Reader:
             environment[name] = value
         return done.returncode, done.stdout.decode()
 
+    @contextlib.contextmanager
+    def password_mislaid(self) -> Iterator[None]:
+        file = self.home / PASSWORD_FILE
+        mislaid = file.rename(self.home / "mislaid")
+        yield
+        mislaid.rename(file)
+
     def wait_for_cron(self, crontab: str) -> str:
         """What cron would mail: the output of the one line, run as cron runs it."""
         lines = crontab.splitlines()
@@ -115,11 +124,13 @@ def test_whoever_follows_the_guide_sees_what_it_says(tmp_path: Path) -> None:
                 (path,) = re.findall(r"`~/([^`]+)`:$", block.caption)
                 (tmp_path / path).write_text(block.text)
             case "crontab":
-                # The backup of today was made when the script was tried out: at night there is none.
-                (today,) = (tmp_path / "backups" / "nightly" / "sales").glob("2*.abf")
-                today.unlink()
+                backups = tmp_path / "backups" / "nightly" / "sales"
+                assert len(list(backups.glob("2*.abf"))) == 1, "made when the script was tried out"
                 assert reader.wait_for_cron(block.text) == ""
-                assert "exists" in reader.wait_for_cron(block.text), "cron mails an error"
+                assert reader.wait_for_cron(block.text) == "", "and once more on the same day"
+                assert len(list(backups.glob("2*.abf"))) == 3
+                with reader.password_mislaid():
+                    assert "error[password]" in reader.wait_for_cron(block.text), "cron mails an error"
             case "python":
                 done = subprocess.run(
                     [sys.executable, "-c", block.text], cwd=tmp_path, capture_output=True, check=True, timeout=TIMEOUT_S

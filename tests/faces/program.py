@@ -37,9 +37,9 @@ def environment(**more: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TABVAULT_", "NO_COLOR", "PYTHONUNBUFFERED"))
+        if not name.startswith(("TABVAULT_", "NO_COLOR", "PYTHONUNBUFFERED", "COLUMNS", "LINES"))
     }
-    return kept | {"TERM": "xterm", "COLUMNS": "100", "LC_ALL": "C.UTF-8"} | more
+    return kept | {"TERM": "xterm", "LC_ALL": "C.UTF-8"} | more
 
 
 def run(*arguments: str | Path, data: Path, stdin: str = "", env: dict[str, str] | None = None) -> Outcome:
@@ -57,10 +57,13 @@ def run(*arguments: str | Path, data: Path, stdin: str = "", env: dict[str, str]
 
 
 class Terminal:
-    """The program (or another) with a terminal of its own as standard input, output and error."""
+    """The program (or another) with a terminal of its own, *width* cells wide, as standard input, output and error."""
 
-    def __init__(self, *arguments: str | Path, data: Path, command: tuple[str, ...] = COMMAND) -> None:
+    def __init__(
+        self, *arguments: str | Path, data: Path, command: tuple[str, ...] = COMMAND, width: int = 100
+    ) -> None:
         self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, width))
         self._seen = b""
         try:
             self.process = subprocess.Popen(
@@ -93,6 +96,23 @@ class Terminal:
     def text(self) -> str:
         """What stood on it, without the escape sequences that are ours."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._seen.decode()).replace("\r\n", "\n")
+
+    @property
+    def screen(self) -> str:
+        """What is left on it: ``\\r`` goes to the begin of the line, ``\\x1b[K`` erases from there to its end."""
+        lines = []
+        for line in self._seen.decode().replace("\r\n", "\n").split("\n"):
+            shown, at = "", 0
+            for piece in re.split(r"(\r|\x1b\[K|\x1b\[[0-9;?]*[A-Za-z])", line):
+                if piece == "\r":
+                    at = 0
+                elif piece == "\x1b[K":
+                    shown = shown[:at]
+                elif not piece.startswith("\x1b"):
+                    shown = shown[:at] + piece + shown[at + len(piece) :]
+                    at += len(piece)
+            lines.append(shown)
+        return "\n".join(lines)
 
     def expect(self, text: str) -> None:
         """Wait until *text* has been shown."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import pyarrow.parquet as pq
 import pytest
 from program import COMMAND, Terminal, call, environment
 
@@ -124,6 +126,15 @@ def test_help_names_the_options_of_every_command_and_one_example(here, command):
     assert "TABVAULT_DATA" in outcome.out
     assert "--json" in outcome.out
     assert f"Example: tabvault {command}" in outcome.out
+    assert here(*command.split(), "-h") == outcome
+
+
+@pytest.mark.parametrize("group", [[], ["storage"]])
+def test_help_of_a_group_names_its_commands(here, group):
+    outcome = here(*group, "-h")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert "Commands:" in outcome.out
+    assert here(*group, "--help") == outcome
 
 
 def test_help_loads_neither_arrow_nor_a_database_engine(tmp_path):
@@ -264,11 +275,36 @@ def test_ctrl_c_during_a_job_is_status_130_and_leaves_nothing_half_done(
     if len(reports) < report_count:
         assert outcome.status == 0, "it was over before"
         return
-    assert (outcome.status, outcome.out, outcome.err) == (130, "", "\ncancelled\n")
+    assert (outcome.status, outcome.out, outcome.err) == (130, "", "cancelled\n")
     assert [here("databases").out, here("storage", "list").out] == before
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
     files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert not [path for path in files if {"staging", ".tabvault-uploads"} & set(path.parts)]
+
+
+@pytest.mark.parametrize("report_count", [1, 4])
+def test_ctrl_c_during_an_export_says_which_files_are_there_by_then(here, tmp_path, monkeypatch, report_count):
+    to = tmp_path / "out"
+    reports: list[object] = []
+
+    def press_ctrl_c(report: object) -> None:
+        reports.append(report)
+        if len(reports) == report_count:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tabvault.faces.cli.export.shown_progress", lambda **_: contextlib.nullcontext(press_ctrl_c))
+    text = here("export", sample_path(SAMPLE), "--to", to)
+    files = sorted(path.name for path in to.iterdir()) if to.exists() else []
+    assert (text.status, text.out) == (130, "")
+    assert bool(files) == (report_count > 1)
+    assert all(pq.read_table(to / name).num_rows for name in files), "each is whole"
+    assert text.err.startswith("cancelled")
+    assert sorted(re.findall(r"[^ ,:]+\.parquet", text.err)) == sorted(name.rpartition(" ")[2] for name in files)
+
+    reports.clear()
+    as_json = here("export", sample_path(SAMPLE), "--to", to, "--json")
+    error = json.loads(as_json.out)["error"]
+    assert (as_json.status, error["code"], f"{error['message']}\n") == (130, "job_cancelled", text.err)
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify"])
@@ -305,6 +341,7 @@ def test_values_with_escape_sequences_never_reach_a_terminal_or_a_pipe_raw(here,
 
 
 def test_an_argument_with_escape_sequences_is_quoted_in_errors(here):
+    assert here("import", sample_path(SAMPLE), "Sales").status == 0
     for arguments in (["inspect", "\x1b[2Jevil"], ["\x1b[2Jevil"], ["drop", "\x1b[2Jevil", "--yes"]):
         outcome = here(*arguments)
         assert "evil" in outcome.err

@@ -53,8 +53,8 @@ def password_file(tmp_path):
 
 
 def test_a_week_of_an_administrator(done, document, tmp_path, password_file):
-    assert done("databases") == "name\tid\tlevel\tmode\tsize\trows\tstate\tlast backup\n"
     assert done("import", sample_path(SAMPLE), "Sales").startswith("imported Sales from ")
+    assert done("databases").startswith("name\tid\tlevel\tmode\tsize\trows\tstate\tlast backup\nSales\t")
     name, id_, level, mode, size, rows, state, last_backup = _row(done("databases"))
     assert (name, id_, level, mode, rows, state) == ("Sales", "Sales", "1400", "import", str(ROW_COUNT), "ready")
     assert 500_000 < int(size) < 700_000, "exact bytes where no terminal is"
@@ -165,3 +165,46 @@ def test_the_module_and_its_version_run_as_a_program(tmp_path):
 def _row(table: str) -> list[str]:
     (line,) = table.splitlines()[1:]
     return line.split("\t")
+
+
+@pytest.mark.parametrize("place", ["before", "between", "behind"])
+def test_the_options_of_every_command_may_stand_before_it_too(here, tmp_path, place):
+    def show(*options):
+        words = ["storage", "show"]
+        at = ["before", "between", "behind"].index(place)
+        return json.loads(here(*words[:at], *options, *words[at:]).out)["enabled"]
+
+    elsewhere = ("--data", tmp_path / "elsewhere")
+    assert here("storage", "configure", "--disable").status == 0
+    assert show("--json") is False, "TABVAULT_DATA"
+    assert show("--json", *elsewhere) is True
+    outcome = here(*elsewhere, "storage", "--json", "show", "--data", tmp_path / "data")
+    assert json.loads(outcome.out)["enabled"] is False, "the one behind the command counts"
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "export"])
+def test_a_data_folder_may_be_named_where_only_a_local_file_is_read(here, tmp_path, command):
+    to = ["--to", tmp_path / "out"] if command == "export" else []
+    assert here("--data", tmp_path / "none", command, sample_path(SAMPLE), *to).status == 0
+    assert here(command, sample_path(SAMPLE), *to, "--data", tmp_path / "none").status == 0
+    assert not (tmp_path / "none").exists()
+
+
+def test_of_a_package_the_model_is_called_good_and_nothing_else(done):
+    *conditions, summary = done("verify", sample_path("Hugoberry__abc.pbix")).splitlines()
+    assert "member DataModel of a package" in conditions[0]
+    assert re.match(r"the model in .*Hugoberry__abc\.pbix is good: ", summary)
+
+
+def test_a_database_of_the_data_folder_is_verified_by_its_name(done, document, here, tmp_path):
+    done("import", sample_path(SAMPLE), "Sales")
+    *_, summary = done("verify", "Sales").splitlines()
+    assert summary.startswith("Sales is good: ")
+    (vendor,) = (tmp_path / "data" / "databases").rglob("*metadata.sqlitedb*")
+    damaged = bytearray(vendor.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    vendor.chmod(0o600)
+    vendor.write_bytes(damaged)
+    outcome = here("verify", "Sales")
+    assert outcome.status == 1
+    assert "Sales is DAMAGED: " in outcome.out

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
 import pytest
 from program import Terminal, call
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 from conftest import sample_path
 
@@ -54,7 +48,7 @@ def test_tables_on_a_terminal_are_aligned_and_have_units(here, terminal):
 def test_a_query_on_a_terminal_shows_the_first_rows_and_says_how_to_get_the_rest(terminal):
     with terminal("query", sample_path(SAMPLE), "SELECT range AS n, NULL AS b FROM range(250) ORDER BY 1") as screen:
         assert screen.end() == 0
-    lines = screen.text.splitlines()
+    lines = screen.screen.splitlines()
     assert lines[0].split() == ["n", "b"]
     assert lines[-2].split() == ["99", "NULL"]
     assert lines[-1] == "note: the first 100 rows; a pipe, a file or --json gets them all"
@@ -65,42 +59,7 @@ def test_a_row_too_wide_for_the_terminal_is_shown_as_a_record(terminal):
     sql = f"SELECT {', '.join(f'{n} AS column_number_{n}' for n in range(20))}"
     with terminal("query", sample_path(SAMPLE), sql) as screen:
         assert screen.end() == 0
-    lines = [line.split() for line in screen.text.splitlines()]
+    lines = [line.split() for line in screen.screen.splitlines()]
     assert lines[0] == ["--", "row", "1"]
     assert lines[20] == ["column_number_19", "19"]
     assert lines[21] == ["(1", "row)"]
-
-
-_JOB = """
-import sys, time
-from tabvault.faces.cli.session import shown_progress
-from tabvault.jobs.progress import ProgressMeter
-with shown_progress(as_json="json" in sys.argv) as progress:
-    meter = ProgressMeter(progress)
-    meter.step("backing up", 4 << 20)
-    meter.advance(1 << 20)
-    until = time.monotonic() + float(sys.argv[1])
-    while time.monotonic() < until:
-        meter.advance(0)
-        time.sleep(0.05)
-print("over")
-"""
-
-
-def _shown_by_a_job(tmp_path: Path, seconds: str, *more: str) -> str:
-    with Terminal(seconds, *more, data=tmp_path, command=(sys.executable, "-c", _JOB)) as screen:
-        assert screen.end() == 0
-    return screen.text
-
-
-def test_work_over_a_second_shows_a_bar_with_amount_share_and_step(tmp_path):
-    shown = _shown_by_a_job(tmp_path, "1.5")
-    assert "backing up" in shown
-    assert "25%" in shown
-    assert "1.0 MiB of 4.0 MiB" in shown
-    assert shown.rstrip().endswith("over")
-
-
-def test_short_work_and_json_show_no_bar(tmp_path):
-    assert _shown_by_a_job(tmp_path, "0.2") == "over\n"
-    assert _shown_by_a_job(tmp_path, "1.5", "json") == "over\n"

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tabvault.faces.cli.output import Cell
-    from tabvault.jobs.listing import DatabaseListing
+    from tabvault.jobs.listing import BackupState, DatabaseListing
 
 _COLUMNS: Final = (
-    Column("name"),
-    Column("id"),
+    Column("name", narrow="fold"),
+    Column("id", narrow="leave out"),
     Column("level"),
     Column("mode"),
     Column("size", "bytes"),
@@ -23,6 +23,11 @@ _COLUMNS: Final = (
     Column("state"),
     Column("last backup"),
 )
+
+_LOST: "Final[dict[BackupState | None, str]]" = {
+    "changed": "is not there any more, another file has its name",
+    "gone": "is not there any more",
+}
 
 
 def databases(data: Data = None, as_json: Json = False) -> None:
@@ -35,6 +40,9 @@ def databases(data: Data = None, as_json: Json = False) -> None:
     for listing in listings:
         if listing.problem is not None:
             output.warn(f"{listing.name}: {listing.problem}")
+        lost = _LOST.get(listing.last_backup_state)
+        if lost is not None:
+            output.warn(f"{listing.name}: its last backup, {listing.last_backup_file}, {lost}")
     output.show_table(_COLUMNS, map(_row, listings))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Format = Annotated[Literal["parquet", "csv"], typer.Option("--format", help="Format of the files.")]
 
 _COLUMNS: Final = (
-    Column("table"),
+    Column("table", narrow="fold"),
     Column("rows", "count"),
     Column("columns", "count"),
     Column("size", "bytes"),
@@ -40,7 +40,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write tables as Parquet or CSV, one file each."""
-    with open_vault(data) as vault:
+    with open_vault(data, file=file_or_database) as vault:
 
         def attempt(password: str | None) -> "list[ExportedFile]":
             with shown_progress(as_json=as_json) as progress:

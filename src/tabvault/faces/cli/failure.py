@@ -22,12 +22,26 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import TYPE_CHECKING, Final
 
 import typer
 
 from tabvault.errors import FormatError, JobCancelledError, QueryError, StorageError, TabvaultError
 from tabvault.faces.cli import output
 from tabvault.faces.cli.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WAYS_OUT: Final[dict[str, str]] = {
+    "data_folder_locked": "wait for that process, or name another folder with --data",
+    "database_exists": "add --overwrite, or choose another name",
+    "model_inconsistent": "tabvault verify lists every finding",
+    "password_required": "name a file with the password: --password-file",
+    "storage_exists": "add --overwrite, or choose another name",
+    "storage_not_configured": "tabvault storage configure sets it",
+}
+"""By code: how an option or a command takes the way out that the hint of an error names in words of no face."""
 
 ErrorDocument = dict[str, str | int | bool | None]
 
@@ -53,9 +67,17 @@ class UsageError(typer.TyperException):
 
 
 def report(error: Exception, *, as_json: bool) -> int:
-    """An error of our tree, or a mistake of ours; returns the exit status."""
-    _show(error_document(error), str(error) if isinstance(error, TabvaultError) else None, as_json=as_json)
-    return error.exit_status if isinstance(error, TabvaultError) else 1
+    """
+    An error of our tree, or a mistake of ours; returns the exit status.
+
+    The notes of the first, lines that only a person needs, stand between message and hint.
+    """
+    document = error_document(error)
+    if not isinstance(error, TabvaultError):
+        _show(document, as_json=as_json)
+        return 1
+    _show(document, str(error), getattr(error, "__notes__", ()), as_json=as_json)
+    return error.exit_status
 
 
 def report_usage(error: typer.TyperException, *, as_json: bool) -> int:
@@ -74,12 +96,15 @@ def report_usage(error: typer.TyperException, *, as_json: bool) -> int:
     return USAGE_STATUS
 
 
-def report_cancelled(*, as_json: bool) -> int:
-    """Ctrl-C."""
+def report_cancelled(interrupt: KeyboardInterrupt, *, as_json: bool) -> int:
+    """Ctrl-C. The notes of *interrupt* say what was left behind."""
+    message = "; ".join(("cancelled", *getattr(interrupt, "__notes__", ())))
     if as_json:
-        output.show_json({"error": {"code": JobCancelledError.code, "message": "cancelled", "hint": None}})
-    else:
-        output.say("\ncancelled\n")
+        output.show_json({"error": {"code": JobCancelledError.code, "message": message, "hint": None}})
+        return INTERRUPTED_STATUS
+    if sys.stderr.isatty():
+        output.say("\n")  # behind the ^C that the terminal shows
+    output.say(f"{printable(message)}\n")
     return INTERRUPTED_STATUS
 
 
@@ -87,7 +112,7 @@ def error_document(error: Exception) -> ErrorDocument:
     """An error as the value of ``error`` in a JSON document."""
     if not isinstance(error, TabvaultError):
         return _bug_document(error)
-    document: ErrorDocument = {"code": error.code, "message": error.message, "hint": error.hint}
+    document: ErrorDocument = {"code": error.code, "message": error.message, "hint": _hint(error)}
     if isinstance(error, FormatError):
         document |= {"file": error.file, "offset": error.offset}
     elif isinstance(error, QueryError):
@@ -95,6 +120,11 @@ def error_document(error: Exception) -> ErrorDocument:
     elif isinstance(error, StorageError):
         document |= {"retryable": error.retryable}
     return document
+
+
+def _hint(error: TabvaultError) -> str | None:
+    """An error without a way out (overwriting was asked for, and something else has the name) gets none here either."""
+    return error.hint and _WAYS_OUT.get(error.code, error.hint)
 
 
 def _bug_document(error: Exception) -> ErrorDocument:
@@ -112,18 +142,13 @@ def _bug_document(error: Exception) -> ErrorDocument:
     return {"code": "internal", "message": f"internal error ({type(error).__name__}), please report it", "hint": hint}
 
 
-def _show(document: ErrorDocument, text: str | None = None, *, as_json: bool) -> None:
+def _show(document: ErrorDocument, text: str | None = None, notes: Iterable[str] = (), *, as_json: bool) -> None:
     if as_json:
         output.show_json({"error": document})
         return
     label = output.coloured("error", "red", sys.stderr)
     output.complain(f"{label}[{document['code']}]", text or str(document["message"]))
+    for note in notes:
+        output.say(f"{printable(note)}\n")
     if document["hint"]:
         output.complain("hint", str(document["hint"]))
-
-
-def abandon_output() -> None:
-    """Give up what is still buffered for standard output, so that leaving the program does not fail on it again."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)

@@ -25,7 +25,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Make a database of an .abf, a .pbix or a Power BI cache.abf."""
-    with open_vault(data) as vault:
+    with open_vault(data, file=path) as vault:
 
         def attempt(password: str | None) -> None:
             with shown_progress(as_json=as_json) as progress:

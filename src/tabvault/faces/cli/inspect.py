@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tabvault.jobs.inspect import Inspection
 
 _TABLE_COLUMNS: Final = (
-    Column("table"),
+    Column("table", narrow="fold"),
     Column("mode"),
     Column("hidden"),
     Column("rows", "count"),
@@ -22,12 +22,12 @@ _TABLE_COLUMNS: Final = (
     Column("measures", "count"),
     Column("size", "bytes"),
 )
-_ROLE_COLUMNS: Final = (Column("role"), Column("permission"), Column("members"))
+_ROLE_COLUMNS: Final = (Column("role", narrow="fold"), Column("permission"), Column("members", narrow="fold"))
 
 
 def inspect(file: AnyFile, password_file: PasswordFile = None, data: Data = None, as_json: Json = False) -> None:
     """Show what is in a backup or .pbix: database, tables, roles."""
-    with open_vault(data) as vault:
+    with open_vault(data, file=file) as vault:
 
         def attempt(password: str | None) -> "Inspection":
             with shown_progress(as_json=as_json) as progress:

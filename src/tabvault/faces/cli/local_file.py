@@ -33,7 +33,7 @@ def write_whole(path: Path, pieces: Iterable[bytes | memoryview], *, overwrite: 
         StorageError: the file system refuses.
     """
     what = f"file {path}"
-    taken = ObjectExistsError(f"{what} exists already", hint="choose another path, or add --overwrite")
+    taken = ObjectExistsError(f"{what} exists already", hint="allow overwriting, or choose another path")
     if not overwrite and os.path.lexists(path):
         raise taken
     temporary = path.with_name(f".{path.name[:100]}-{secrets.token_hex(8)}.tmp")

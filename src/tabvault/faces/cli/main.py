@@ -4,7 +4,6 @@ The program ``tabvault``: its commands, and the one place where errors become me
 See :mod:`tabvault.faces.cli.failure` for the statuses and :mod:`tabvault.faces.cli.output` for what goes where.
 """
 
-import io
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -25,11 +24,13 @@ from tabvault.faces.cli import (
     query,
     restore,
     storage,
+    streams,
     verify,
 )
+from tabvault.faces.cli.options import Before, DataBefore, JsonBefore
 
 # Help is plain text: it comes in half the time, and it can be piped and searched.
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 _storage = typer.Typer(rich_markup_mode=None)
 
 
@@ -67,14 +68,19 @@ def _tabvault(
     _version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
+    data: DataBefore = None,
+    as_json: JsonBefore = False,
 ) -> None:
     """Back up, verify, read and restore Analysis Services tabular databases."""
+    context.obj = Before(data, as_json)
     _help_without_command(context)
 
 
 @_storage.callback(invoke_without_command=True)
-def _storage_commands(context: typer.Context) -> None:
+def _storage_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
     """Files of the backup storage: list, put, get, remove; and where it is."""
+    before: Before = context.obj
+    context.obj = Before(data or before.data, as_json or before.as_json)
     _help_without_command(context)
 
 
@@ -86,10 +92,7 @@ def _help_without_command(context: typer.Context) -> None:
 
 def run() -> None:
     """The console program: the arguments are those of the process, and the process ends with the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding cannot spell must not end a listing.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    streams.prepare()
     sys.exit(_status(sys.argv[1:]))
 
 
@@ -101,11 +104,11 @@ def _status(arguments: list[str]) -> int:
         status = _guarded(arguments, as_json=as_json)
         output.flush()
     except BrokenPipeError:
-        failure.abandon_output()
+        streams.abandon_output()
         status = failure.BROKEN_PIPE_STATUS
     except TabvaultError as error:
         # Standard output is what failed: the error goes to the other one, JSON or not.
-        failure.abandon_output()
+        streams.abandon_output()
         status = failure.report(error, as_json=False)
     return status
 
@@ -119,10 +122,14 @@ def _guarded(arguments: list[str], *, as_json: bool) -> int:
         return end.exit_code
     except typer.TyperException as error:
         return failure.report_usage(error, as_json=as_json)
-    except KeyboardInterrupt:
-        return failure.report_cancelled(as_json=as_json)
+    except KeyboardInterrupt as interrupt:
+        return failure.report_cancelled(interrupt, as_json=as_json)
     except BrokenPipeError:
         raise
+    except OSError as error:
+        # Ours are translated where they arise; help is printed by typer, and what it could not write is still there.
+        output.flush()
+        return failure.report(error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the edge: a bug must neither show values nor look like a success
         return failure.report(error, as_json=as_json)
     return 0

@@ -1,9 +1,34 @@
 """The arguments and options that several commands share, each described once."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+_DATA_HELP: Final = "Data folder with the databases and settings."
+_JSON_HELP: Final = "Print one JSON document, errors included."
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What stood before the command: ``tabvault --data DIR COMMAND``. It is the ``obj`` of the command's context."""
+
+    data: Path | None
+    as_json: bool
+
+
+def _data(context: typer.Context, value: Path | None) -> Path | None:
+    """What stands behind the command counts, then what stands before it, then the environment."""
+    source = context.get_parameter_source("data")
+    before: Before = context.obj
+    return value if source is not None and source.name == "COMMANDLINE" else before.data or value
+
+
+def _as_json(context: typer.Context, value: bool) -> bool:
+    before: Before = context.obj
+    return value or before.as_json
+
 
 Data = Annotated[
     Path | None,
@@ -11,12 +36,15 @@ Data = Annotated[
         "--data",
         metavar="DIR",
         envvar="TABVAULT_DATA",
-        help="Data folder with the databases and settings.",
+        help=_DATA_HELP,
         show_default="the platform's folder for user data",
+        callback=_data,
     ),
 ]
+DataBefore = Annotated[Path | None, typer.Option("--data", metavar="DIR", help=_DATA_HELP)]
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, errors included.")]
+Json = Annotated[bool, typer.Option("--json", help=_JSON_HELP, callback=_as_json)]
+JsonBefore = Annotated[bool, typer.Option("--json", help=_JSON_HELP)]
 
 PasswordFile = Annotated[
     str | None,

@@ -39,10 +39,18 @@ _COLOUR_CODES: Mapping[Colour, str] = {"red": "1;31", "yellow": "1;33", "green":
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. *unit* is how a terminal shows its numbers."""
+    """
+    A column of a table.
+
+    Attributes:
+        header: its name.
+        unit: how a terminal shows its numbers.
+        narrow: what becomes of its values where a terminal is too narrow for the table.
+    """
 
     header: str
     unit: Literal["count", "bytes"] | None = None
+    narrow: Literal["keep", "fold", "leave out"] = "keep"
 
 
 def write(text: str) -> None:
@@ -96,7 +104,9 @@ def _jsonable(value: object) -> object:
 def show_table(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
     """A table: for the eye on a terminal, tab-separated elsewhere."""
     if sys.stdout.isatty():
-        _show_for_the_eye(columns, rows)
+        from tabvault.faces.cli.terminal import show_for_the_eye  # noqa: PLC0415 - rich, for a terminal only
+
+        show_for_the_eye(columns, [[_readable(cell, columns[i]) for i, cell in enumerate(row)] for row in rows])
         return
     write("\t".join(column.header for column in columns) + "\n")
     for row in rows:
@@ -117,19 +127,6 @@ def show_facts(facts: Mapping[str, tuple[Cell, str]]) -> None:
     width = max(map(len, facts))
     for name, (_, words) in facts.items():
         write(f"{name:<{width}}  {printable(words)}\n")
-
-
-def _show_for_the_eye(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
-    from rich.text import Text  # noqa: PLC0415 - a terminal only: --help and pipes start faster without
-
-    from tabvault.faces.cli.terminal import new_table, print_table  # noqa: PLC0415 - the same
-
-    table = new_table()
-    for column in columns:
-        table.add_column(Text(column.header), justify="right" if column.unit else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_readable(cell, column)) for cell, column in zip(row, columns, strict=True)))
-    print_table(table)
 
 
 def _exact(cell: Cell) -> str:

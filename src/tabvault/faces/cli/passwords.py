@@ -41,7 +41,7 @@ def new_password(password_file: str | None) -> str:
         return read_password(password_file)
     if not _can_ask():
         raise PasswordRequiredError(
-            "a password is needed and there is no terminal to ask on", hint="name a file with --password-file"
+            "a password is needed and there is no terminal to ask on", hint="give the password in a file"
         )
     say("Keep this password: without it the backup cannot be read by anybody.\n")
     for _ in range(_ATTEMPT_COUNT):

@@ -3,91 +3,130 @@ The bar on standard error for work that takes over a second.
 
 It appears by a timer, not by the job's next report: a job that is silent from its first second on (a key is being
 derived, a disk hangs) is the one that a person at a terminal wonders about.
+
+It is one line, written over by the next and erased at the end. So it must never be wrapped by the terminal: what
+finds no room is left out, and three cells stay free, for the cursor and the ``^C`` that a terminal shows.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
-from tabvault.faces.cli.text import byte_size
+from tabvault.faces.cli.output import say
+from tabvault.faces.cli.text import byte_size, duration
+from tabvault.jobs.progress import Progress
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.progress import Task
-
-    from tabvault.jobs.progress import Progress as Report
-
 DELAY_S: Final = 1.0
 """Work that is shorter shows no bar."""
+
+_STEP_S: Final = 0.2
+_BAR_CELL_COUNTS: Final = (30, 12)
+_FREE_CELL_COUNT: Final = len("^C") + 1
+_WIDTH_UNKNOWN: Final = 80
+_ERASE: Final = "\r\x1b[K"
 
 
 class ProgressBar:
     """
     A progress callback for a job, and a context manager around it.
 
-    Reports come in the job's thread, the bar appears in the timer's; one lock keeps them apart.
+    Reports come in the job's thread, the line is written in one of the bar's own; one lock keeps them apart.
     """
 
     def __init__(self) -> None:
-        console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            TaskProgressColumn(),
-            _Amount(),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-        )
-        self._task = self._bar.add_task("starting", total=None, unit="")
-        self._step = ""
+        self._report = Progress("starting", 0, None, "")
+        self._begun = time.monotonic()
         self._lock = threading.Lock()
-        self._is_over = False
-        self._timer = threading.Timer(DELAY_S, self._appear)
-        self._timer.daemon = True
+        self._is_over = threading.Event()
+        self._is_shown = False
+        self._thread = threading.Thread(target=self._show, daemon=True, name="tabvault-progress")
 
-    def __call__(self, report: Report) -> None:
+    def __call__(self, report: Progress) -> None:
         """Take a report of the job."""
         with self._lock:
-            if report.step != self._step:
-                self._step = report.step
-                self._bar.reset(self._task, total=report.total, description=report.step, unit=report.unit)
-            self._bar.update(self._task, completed=report.done, total=report.total)
+            if report.step != self._report.step:
+                self._begun = time.monotonic()
+            self._report = report
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._timer.cancel()
-        with self._lock:
-            self._is_over = True
-            self._bar.stop()
+        self._is_over.set()
+        self._thread.join()
+        if self._is_shown:
+            # The terminal's own ^C stood behind the bar and goes with it; elsewhere it stays, so it does here.
+            say(f"{_ERASE}^C" if exc_type is KeyboardInterrupt else _ERASE)
 
-    def _appear(self) -> None:
-        with self._lock:
-            if not self._is_over:
-                self._bar.start()
+    def _show(self) -> None:
+        wait_s = DELAY_S
+        while not self._is_over.wait(wait_s):
+            wait_s = _STEP_S
+            self._is_shown = True
+            with self._lock:
+                report, elapsed_s = self._report, time.monotonic() - self._begun
+            line = progress_line(report, elapsed_s=elapsed_s, width=_terminal_width() - _FREE_CELL_COUNT)
+            say(f"\r{line}\x1b[K")
 
 
-class _Amount(ProgressColumn):
-    """``1.2 of 3.4 MiB, 210 MiB/s``; ``7 of 12 columns`` for what is not bytes."""
+def progress_line(report: Progress, *, elapsed_s: float, width: int) -> str:
+    """
+    A report in *width* characters at most.
 
-    def render(self, task: Task) -> Text:
-        unit = task.fields["unit"]
-        if not unit:
-            return Text("")
-        is_bytes = unit == "bytes"
-        done = byte_size(task.completed) if is_bytes else f"{task.completed:,.0f}"
-        total = "" if task.total is None else f" of {byte_size(task.total) if is_bytes else f'{task.total:,.0f}'}"
-        speed = f", {byte_size(task.speed)}/s" if is_bytes and task.speed else ""
-        return Text(f"{done}{total}{'' if is_bytes else f' {unit}'}{speed}")
+    Args:
+        report: its step and unit are ASCII, a cell a character.
+        elapsed_s: since the step began.
+        width: room; what does not fit is left out, the most important last.
+    """
+    step = report.step[: max(width, 0)]
+    if not report.done or not report.unit:
+        since = f"{elapsed_s:.0f} s" if elapsed_s < 10 else duration(elapsed_s)
+        line = f"{report.step}  {since}"
+        return line if len(line) <= width else step
+    amount = f"  {_amount(report)}"
+    speed = f", {byte_size(report.done / elapsed_s)}/s" if report.unit == "bytes" and elapsed_s >= 1 else ""
+    share = left = ""
+    bars: list[str] = []
+    if report.total:
+        part = min(report.done / report.total, 1.0)
+        share = f" {part:>4.0%}"
+        left = f", {duration(elapsed_s * (1 / part - 1))} left" if part < 1 and elapsed_s >= 1 else ""
+        bars = [f" [{'#' * int(count * part):.<{count}}]" for count in _BAR_CELL_COUNTS]
+    lines = [
+        *(f"{report.step}{bar}{share}{amount}{speed}{left}" for bar in bars),
+        f"{report.step}{share}{amount}{speed}{left}",
+        f"{report.step}{share}{amount}{speed}",
+        f"{report.step}{share}{amount}",
+        f"{report.step}{share}",
+    ]
+    return next((line for line in lines if len(line) <= width), step)
+
+
+def _amount(report: Progress) -> str:
+    """``1.2 of 3.4 MiB``, ``900 KiB of 3.4 MiB``, ``7 of 12 columns``; without a total ``7 columns``."""
+    if report.unit != "bytes":
+        total = "" if report.total is None else f" of {report.total:,}"
+        return f"{report.done:,}{total} {report.unit}"
+    done = byte_size(report.done)
+    if report.total is None:
+        return done
+    total = byte_size(report.total)
+    number, _, unit = done.partition(" ")
+    return f"{number} of {total}" if total.endswith(f" {unit}") else f"{done} of {total}"
+
+
+def _terminal_width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _WIDTH_UNKNOWN
+    except OSError:
+        return _WIDTH_UNKNOWN

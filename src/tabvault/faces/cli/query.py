@@ -1,9 +1,11 @@
 """``tabvault query``: SQL over the tables of a database, and its DMVs."""
 
+import contextlib
+import itertools
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,24 +13,44 @@ from tabvault.errors import QueryError
 from tabvault.faces.cli import output, passwords
 from tabvault.faces.cli.failure import error_document
 from tabvault.faces.cli.options import Data, FileOrDatabase, Json, PasswordFile
-from tabvault.faces.cli.session import open_vault
+from tabvault.faces.cli.session import open_vault, shown_progress
 from tabvault.faces.cli.text import field
+from tabvault.jobs.progress import ProgressMeter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
 
+    from tabvault.jobs.vault import Vault
+
 SHOWN_ROW_COUNT = 100
 """Rows that a terminal gets."""
+
+_TIMEOUT_S_MAX: Final = 86_400
 
 _SHELL_TOOK_SYSTEM = re.compile(r"(?i)\bfrom\s+\.\w")
 """What a shell leaves of ``FROM $SYSTEM.TMSCHEMA_TABLES`` in double quotes."""
 
 
+def _seconds(value: float | None) -> float | None:
+    if value is not None and not 0 < value <= _TIMEOUT_S_MAX:
+        raise typer.BadParameter(f"{value:g} is no number of seconds from over 0 to {_TIMEOUT_S_MAX}")
+    return value
+
+
 def query(
     file_or_database: FileOrDatabase,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="A SELECT, best in single quotes because of $SYSTEM.")],
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            help="End the query with an error after this time.",
+            callback=_seconds,
+        ),
+    ] = None,
     password_file: PasswordFile = None,
     data: Data = None,
     as_json: Json = False,
@@ -39,22 +61,53 @@ def query(
     A pipe gets every row, tab-separated, NULL as \N; a terminal gets the first 100.
     """
     try:
-        with open_vault(data) as vault:
+        with open_vault(data, file=file_or_database) as vault:
 
             def attempt(password: str | None) -> None:
-                with vault.query(file_or_database, sql, password=password) as answer:
-                    if as_json:
-                        _show_json(answer.schema, answer.batches)
-                    elif sys.stdout.isatty():
-                        _show_first_rows(answer.schema, answer.batches)
-                    else:
-                        _show_tab_separated(answer.schema, answer.batches)
+                _ask(vault, file_or_database, sql, password=password, timeout_s=timeout, as_json=as_json)
 
             passwords.with_password(password_file, file_or_database, attempt)
     except QueryError as error:
         if error.hint is None and _SHELL_TOOK_SYSTEM.search(sql):
             error.hint = "the shell replaced $SYSTEM by nothing; put the query in single quotes"
+        if error.line is not None and error.column is not None:
+            _show_place(error, sql, line=error.line, column=error.column)
         raise
+
+
+def _ask(
+    vault: "Vault", database: str, sql: str, *, password: str | None, timeout_s: float | None, as_json: bool
+) -> None:
+    for_the_eye = sys.stdout.isatty() and not as_json
+    with contextlib.ExitStack() as stack:
+        with shown_progress(as_json=as_json) as progress:
+            ProgressMeter(progress).step("asking", None, unit="")
+            answer = stack.enter_context(vault.query(database, sql, password=password, timeout_s=timeout_s))
+            batches = _read_ahead(answer.batches, row_count=SHOWN_ROW_COUNT + 1 if for_the_eye else 1)
+        if as_json:
+            _show_json(answer.schema, batches)
+        elif for_the_eye:
+            _show_first_rows(answer.schema, batches)
+        else:
+            _show_tab_separated(answer.schema, batches)
+
+
+def _read_ahead(batches: "Iterator[pa.RecordBatch]", *, row_count: int) -> "Iterator[pa.RecordBatch]":
+    """The same batches, those with the first *row_count* rows read: from then on something is seen of the answer."""
+    read = []
+    for batch in batches:
+        read.append(batch)
+        row_count -= batch.num_rows
+        if row_count <= 0:
+            break
+    return itertools.chain(read, batches)
+
+
+def _show_place(error: QueryError, sql: str, *, line: int, column: int) -> None:
+    from tabvault.faces.cli.excerpt import excerpt  # noqa: PLC0415 - rich
+
+    for text in excerpt(sql, line=line, column=column):
+        error.add_note(text)
 
 
 def _show_tab_separated(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]") -> None:

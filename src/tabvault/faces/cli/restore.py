@@ -8,6 +8,7 @@ from tabvault.faces.cli import output, passwords
 from tabvault.faces.cli.options import Data, Json, Overwrite, PasswordFile, StoredFile
 from tabvault.faces.cli.session import open_vault, shown_progress
 from tabvault.faces.cli.text import byte_size, duration, quantity
+from tabvault.jobs.database_name import STORAGE_PREFIX
 
 if TYPE_CHECKING:
     from tabvault.jobs.restore import RestoreResult
@@ -47,7 +48,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore a database from the backup storage."""
-    with open_vault(data) as vault:
+    with open_vault(data, file=f"{STORAGE_PREFIX}{file}") as vault:
 
         def attempt(password: str | None) -> None:
             with shown_progress(as_json=as_json) as progress:

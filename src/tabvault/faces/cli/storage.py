@@ -14,13 +14,23 @@ from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.session import open_vault, shown_progress
 from tabvault.faces.cli.text import byte_size
 from tabvault.formats.byte_source import pieces
+from tabvault.jobs.database_name import STORAGE_PREFIX
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.settings import BackupStorageSettings
 
-_COLUMNS: Final = (Column("name"), Column("size", "bytes"), Column("modified"))
+_COLUMNS: Final = (Column("name", narrow="fold"), Column("size", "bytes"), Column("modified"))
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name in the backup storage, folders allowed.")]
+
+def _stored_name(value: str | None) -> str | None:
+    """What is read elsewhere as ``storage:NAME`` may be written so here, too."""
+    return None if value is None else value.removeprefix(STORAGE_PREFIX)
+
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="Name in the backup storage, folders allowed.", callback=_stored_name),
+]
 
 
 def list_(data: Data = None, as_json: Json = False) -> None:
@@ -37,7 +47,12 @@ def put(
     path: Annotated[pathlib.Path, typer.Argument(metavar="PATH", help="Local file.")],
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Name in the backup storage.", show_default="the file's own name"),
+        typer.Argument(
+            metavar="NAME",
+            help="Name in the backup storage.",
+            show_default="the file's own name",
+            callback=_stored_name,
+        ),
     ] = None,
     overwrite: Overwrite = False,
     data: Data = None,
@@ -70,7 +85,7 @@ def get(
 ) -> None:
     """Copy a file of the backup storage to a local path."""
     with (
-        open_vault(data) as vault,
+        open_vault(data, file=f"{STORAGE_PREFIX}{name}") as vault,
         vault.store.open(name) as stored,
         shown_progress(as_json=as_json) as progress,
     ):
@@ -86,7 +101,7 @@ def get(
 
 def remove(name: Name, data: Data = None, as_json: Json = False) -> None:
     """Remove a file from the backup storage. There is no way back."""
-    with open_vault(data) as vault:
+    with open_vault(data, file=f"{STORAGE_PREFIX}{name}") as vault:
         vault.store.remove(name)
     if as_json:
         output.show_json({"name": name, "removed": True})

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tabvault.faces.cli import rows
 from tabvault.faces.cli.output import write
-from tabvault.faces.cli.terminal import new_table, print_table, terminal_width
+from tabvault.faces.cli.terminal import GAP_CELL_COUNT, new_table, print_table, terminal_width
 from tabvault.faces.cli.text import printable, quantity
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _first_rows(batches: Iterator[pa.RecordBatch], row_count_max: int) -> tuple[
 
 def _width(names: list[str], texts: list[list[str | None]]) -> int:
     columns = zip(names, *texts, strict=True)
-    return sum(max(cell_len(text or "NULL") for text in column) + 2 for column in columns)
+    return sum(max(cell_len(text or "NULL") for text in column) + GAP_CELL_COUNT for column in columns)
 
 
 def _show_table(schema: pa.Schema, names: list[str], texts: list[list[str | None]]) -> None:

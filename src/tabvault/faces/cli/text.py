@@ -54,7 +54,7 @@ def byte_size(byte_count: float) -> str:
         byte_count /= 1024
         if byte_count < 1024 or unit == "TiB":
             break
-    return f"{byte_count:.0f} {unit}" if byte_count >= 100 else f"{byte_count:.1f} {unit}"
+    return f"{byte_count:.0f} {unit}" if byte_count >= 99.95 else f"{byte_count:.1f} {unit}"
 
 
 def quantity(count: int, noun: str) -> str:
@@ -73,5 +73,5 @@ def duration(seconds: float) -> str:
 
 
 def local_time(moment: datetime.datetime) -> str:
-    """A moment in the time zone of this machine, to the second, with its offset."""
-    return moment.astimezone().isoformat(sep=" ", timespec="seconds")
+    """A moment in the time zone of this machine, to the minute: ``2026-01-31 18:05``."""
+    return moment.astimezone().replace(tzinfo=None).isoformat(sep=" ", timespec="minutes")
