@@ -37,6 +37,22 @@ Every error that Tabvault raises on purpose.
         DataFolderDamagedError
       JobError
         JobCancelledError
+        JobConflictError       a job of that kind is running on the database
+        JobNotFoundError
+        JobInterruptedError    the server ended before the job did
+      RequestError             a request that does not say what the protocol demands
+        RequestTooLargeError
+        CommandNotSupportedError  well-formed, and not done by this version
+        SessionNotFoundError
+      AccessError              who asks, and what he may do
+        NotAuthenticatedError  no credential, or one that does not hold
+        NotAuthorizedError     known, and not permitted
+          RowFilterError       permitted some rows only, by a filter that cannot be evaluated
+        AddressBlockedError    the server's firewall does not let the address in
+        TooManyAttemptsError   log-ins of that name or address failed too often
+      ServerError
+        ServerUnreachableError  the server cannot be reached, or answers what no server of ours answers
+        ServerNotSecuredError  it would serve passwords to a network in the clear
 
 A message is lower case, without a full stop, with both values and the place; the way out goes into ``hint``.
 Builtins (``ValueError``, ``AssertionError``) mean a mistake of ours. Only ``faces`` turns these into exit statuses.
@@ -328,3 +344,144 @@ class JobCancelledError(JobError):
 
     code = "job_cancelled"
     http_status = 409
+
+
+class JobConflictError(JobError):
+    """Another job has the database, or as many run as may."""
+
+    code = "job_conflict"
+    http_status = 409
+
+
+class JobNotFoundError(JobError):
+    """No job of that id."""
+
+    code = "job_not_found"
+    http_status = 404
+
+
+class JobInterruptedError(JobError):
+    """The server ended before the job did."""
+
+    code = "job_interrupted"
+
+
+class RequestError(TabvaultError):
+    """
+    A request that does not say what its protocol demands.
+
+    Args:
+        message: what is wrong.
+        path: place in the request, such as ``backup.allowOverwrite``, where known.
+        line: 1-based line, where known.
+        column: 1-based column, where known.
+        hint: the way out.
+    """
+
+    code = "request"
+    http_status = 400
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+        self.line = line
+        self.column = column
+
+
+class RequestTooLargeError(RequestError):
+    """More bytes, elements or levels than a request may have."""
+
+    code = "request_too_large"
+    http_status = 413
+
+
+class CommandNotSupportedError(RequestError):
+    """Well-formed, and not done by this version."""
+
+    code = "command_not_supported"
+    http_status = 501
+
+
+class SessionNotFoundError(RequestError):
+    """No session of that id: it has ended, or another user began it."""
+
+    code = "session_not_found"
+    http_status = 404
+
+
+class AccessError(TabvaultError):
+    """Who asks, or what he may do, is not enough."""
+
+    code = "access"
+    http_status = 403
+
+
+class NotAuthenticatedError(AccessError):
+    """No credential, or one that does not hold."""
+
+    code = "access_not_authenticated"
+    http_status = 401
+
+
+class NotAuthorizedError(AccessError):
+    """The user is known, and not permitted to do this."""
+
+    code = "access_not_authorized"
+
+
+class RowFilterError(NotAuthorizedError):
+    """The user may see some rows only, by a row filter that this version cannot evaluate."""
+
+    code = "access_row_filter"
+
+
+class AddressBlockedError(AccessError):
+    """The server's firewall does not let the client's address in."""
+
+    code = "access_address_blocked"
+    http_status = 401
+
+
+class TooManyAttemptsError(AccessError):
+    """
+    Log-ins of that name or from that address failed too often.
+
+    Args:
+        message: what is wrong.
+        retry_after_s: seconds after which the next attempt is looked at.
+        hint: the way out.
+    """
+
+    code = "access_too_many_attempts"
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after_s: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class ServerError(TabvaultError):
+    """Something about the server itself."""
+
+    code = "server"
+
+
+class ServerUnreachableError(ServerError):
+    """The server cannot be reached, or answers what no server of ours answers."""
+
+    code = "server_unreachable"
+    http_status = 502
+
+
+class ServerNotSecuredError(ServerError):
+    """It would take passwords from a network in the clear."""
+
+    code = "server_not_secured"
