@@ -1,0 +1,1 @@
+"""What a server remembers of itself, in ``<data>/server/``: users, keys, rules, jobs, and who did what."""
