@@ -1,0 +1,1 @@
+"""Who works when: jobs take turns, are recorded, watched and stopped."""
