@@ -13,8 +13,10 @@ import pyarrow as pa
 import pytest
 from columns_by_hand import STRINGS, altered, built, computed, longs, numbers, reals, strings
 
+from genuine_columns import MemoryFiles
 from tabvault.engine import scan
 from tabvault.errors import FormatError, ModelError, TabvaultError
+from tabvault.formats.byte_source import MemorySource
 from tabvault.model.objects import DataType, DictionaryDataType, DictionaryStorage
 
 if TYPE_CHECKING:
@@ -314,6 +316,39 @@ def test_different_values_are_counted_over_all_segments_and_partitions() -> None
         changed = altered(column, statistics=replace(column.storage.statistics, distinct_states=distinct_states))
         expected = f"3 different data ids are there, and Statistics_DistinctStates is {distinct_states}"
         assert scan.check_column(files, table, changed) == ([] if good else [expected])
+
+
+@pytest.mark.parametrize("base_id", [0, 1 << 24, 1 << 30])
+def test_different_values_are_counted_whatever_their_ids_are(base_id: int) -> None:
+    ids = [base_id + 4, base_id + 9, base_id + 4, 2]
+    files, table, column = built(DataType.INT64, computed(0, 1), [ids], [[base_id + 9]])
+    assert scan.check_column(files, table, column) == []
+    changed = altered(column, statistics=replace(column.storage.statistics, distinct_states=4))
+    expected = "3 different data ids are there, and Statistics_DistinctStates is 4"
+    assert scan.check_column(files, table, changed) == [expected]
+
+
+def test_the_check_of_a_column_never_holds_a_whole_file_of_segments() -> None:
+    segments = [[3, 4] * 100_000 for _ in range(8)]
+    files, table, column = built(DataType.INT64, longs(last_id=4), segments, dictionary_file=numbers(7, 8))
+    longest = 0
+
+    class Ranges(MemorySource):
+        def read_at(self, offset: int, byte_count: int) -> memoryview:
+            nonlocal longest
+            longest = max(longest, byte_count)
+            return super().read_at(offset, byte_count)
+
+    class Files(MemoryFiles):
+        def read(self, name: str) -> bytes:
+            assert not name.endswith(".idf")
+            return super().read(name)
+
+        def open(self, name: str) -> MemorySource:
+            return Ranges(self.bodies[name])
+
+    assert scan.check_column(Files(files.bodies), table, column) == []
+    assert 0 < longest < len(files.bodies["0.idf"]) / 5
 
 
 def test_a_column_of_an_unknown_type_is_an_error_for_nobody_who_does_not_use_it() -> None:

@@ -32,12 +32,14 @@ from tabvault.formats.vertipaq.idfmeta import NULL_DATA_ID
 from tabvault.model.objects import DictionaryDataType, DictionaryType, PartitionMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tabvault.formats.vertipaq.dictionary import Entries
     from tabvault.formats.vertipaq.idfmeta import SegmentMeta
     from tabvault.model.file_set import FileSet
     from tabvault.model.objects import Column, ColumnStatistics, ColumnStorage, DictionaryStorage, Table
+
+_PARTITION_MODES = frozenset(PartitionMode)
 
 _STRINGS = "strings"
 _ELEMENTS: dict[tuple[int, bool], str] = {
@@ -67,7 +69,7 @@ def parts(files: FileSet, table: Table, column: Column, storage: ColumnStorage) 
     stored = {part.partition_storage_id: part for part in storage.partitions}
     partitions = [(partition.storage, partition.mode) for partition in table.partitions if partition.storage]
     for rows, mode in sorted(partitions, key=lambda of: of[0].storage_position):
-        if rows.record_count and mode not in set(PartitionMode):
+        if rows.record_count and mode not in _PARTITION_MODES:
             raise ModelError(f"{_named(table, column)}: {rows.record_count} rows of a partition of unknown mode {mode}")
         part = stored.get(rows.id)
         if part is None or part.idf_file is None or part.idfmeta_file is None:
@@ -94,11 +96,16 @@ def checked_parts(files: FileSet, table: Table, column: Column, storage: ColumnS
         FormatError: as :func:`parts`.
     """
     found = list(parts(files, table, column, storage))
-    highest = max((segment.statistics.max_data_id for part in found for segment in part.segments), default=0)
+    highest = highest_data_id(found)
     dictionary = storage.dictionary
     if dictionary is not None and dictionary.type == DictionaryType.HASH and highest > dictionary.last_id:
         raise ModelError(f"{_named(table, column)}: data id {highest} is beyond LastId {dictionary.last_id}")
     return found
+
+
+def highest_data_id(stored: Iterable[Part]) -> int:
+    """The highest data id by the segment metadata, which decoding compares with the ids; 0 without segments."""
+    return max((segment.statistics.max_data_id for part in stored for segment in part.segments), default=0)
 
 
 def statistics_violations(stored: list[Part], stated: ColumnStatistics) -> Iterator[str]:

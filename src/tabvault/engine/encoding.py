@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from tabvault.engine import values
 from tabvault.errors import FormatError, ModelError
-from tabvault.formats.vertipaq.idfmeta import FIRST_DATA_ID, NULL_DATA_ID
+from tabvault.formats.vertipaq.idfmeta import FIRST_DATA_ID
 from tabvault.model.objects import DictionaryDataType
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tabvault.formats.vertipaq.dictionary import Entries, Numbers
     from tabvault.model.objects import Column, DictionaryStorage
 
-    Converter = Callable[[NDArray[np.uint32]], pa.Array]
+    Converter = Callable[[NDArray[np.uint32], NDArray[np.bool_] | None], pa.Array]
+    """From the data ids of a segment, and which of them are BLANK (None: no one is), to its values."""
 
 HASH_BASE_ID = 2
 
@@ -51,7 +52,8 @@ def by_entries(column: Column, dictionary: DictionaryStorage, entries: Entries) 
         entries: the entries of the dictionary file.
 
     Returns:
-        A function of data ids that are 2, or 3 to the last entry's. It takes the array of ids over and changes it.
+        A function of data ids that are 2, or 3 to the last entry's, and of which are 2. It takes the array of ids over
+        and changes it.
 
     Raises:
         ModelError: BaseId is not 2, or the dictionary cannot hold the column's data type.
@@ -66,21 +68,14 @@ def by_entries(column: Column, dictionary: DictionaryStorage, entries: Entries) 
         converted = values.from_text(entries, target, file=dictionary.file)
     if pa.types.is_boolean(target):
         truths = np.concatenate((np.zeros(FIRST_DATA_ID, np.int64), entries))
-        return lambda data_ids: values.from_numbers(
-            truths[data_ids], target, is_null=_nulls(data_ids), file=dictionary.file
+        return lambda data_ids, is_null: values.from_numbers(
+            truths[data_ids], target, is_null=is_null, file=dictionary.file
         )
-    return lambda data_ids: _indexed(data_ids, converted)
+    return lambda data_ids, is_null: _indexed(data_ids, is_null, converted)
 
 
-def _nulls(data_ids: NDArray[np.uint32]) -> NDArray[np.bool_] | None:
-    """Which rows are BLANK; None when no row is, as in most columns."""
-    is_null = data_ids == NULL_DATA_ID
-    return is_null if is_null.any() else None
-
-
-def _indexed(data_ids: NDArray[np.uint32], entries: pa.Array) -> pa.DictionaryArray:
+def _indexed(data_ids: NDArray[np.uint32], is_null: NDArray[np.bool_] | None, entries: pa.Array) -> pa.DictionaryArray:
     """A dictionary array whose indexes are the ids, but for where they begin; the array of ids becomes theirs."""
-    is_null = _nulls(data_ids)
     indexes = data_ids.view(np.int32)
     indexes -= FIRST_DATA_ID
     if is_null is not None:
@@ -99,7 +94,8 @@ def by_arithmetic(column: Column, dictionary: DictionaryStorage) -> Converter:
         dictionary: its dictionary, which has no file.
 
     Returns:
-        A function of data ids. It raises FormatError when what comes out does not stand for a value of the data type.
+        A function of data ids, and of which are 2. It raises FormatError when what comes out does not stand for a value
+        of the data type.
 
     Raises:
         ModelError: BaseId or Magnitude are none, or the dictionary cannot hold the column's data type.
@@ -112,8 +108,7 @@ def by_arithmetic(column: Column, dictionary: DictionaryStorage) -> Converter:
     if divided is None:
         raise ModelError(f"column {column.name!r} of type {target} cannot be computed from its data ids")
 
-    def convert(data_ids: NDArray[np.uint32]) -> pa.Array:
-        is_null = _nulls(data_ids)
+    def convert(data_ids: NDArray[np.uint32], is_null: NDArray[np.bool_] | None) -> pa.Array:
         numerators = data_ids.astype(np.int64)
         numerators += base_id
         if is_null is not None:

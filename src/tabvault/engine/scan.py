@@ -10,11 +10,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvault.engine import encoding
-from tabvault.engine.column_files import checked_parts, entries, parts, statistics_violations
+from tabvault.engine.column_files import checked_parts, entries, highest_data_id, parts, statistics_violations
 from tabvault.engine.suggestion import all_names, close_names
 from tabvault.engine.values import arrow_type
 from tabvault.errors import FormatError, ModelError, QueryError
@@ -25,13 +26,18 @@ from tabvault.model.objects import DictionaryType
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tabvault.engine.column_files import Part
     from tabvault.engine.encoding import Converter
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.formats.vertipaq.idfmeta import SegmentMeta
     from tabvault.model.file_set import FileSet
     from tabvault.model.objects import Column, DictionaryStorage, Table
+
+
+_MARKED_DATA_ID_MAX = 1 << 24
+"""As many marks are made as there can be ids: 16 MiB at the most."""
 
 
 def _pass_over(_warning: str) -> None:
@@ -141,13 +147,15 @@ def read_column(
         return pa.chunked_array([], column_type(column))
     stored = checked_parts(files, table, column, storage)
     convert = _converter(files, table, column, storage.dictionary, warn)
-    chunks = [_converted(data_ids, convert, file) for file, data_ids in _data_ids(files, stored)]
+    chunks = [_converted(part, segment, data_ids, convert) for part, segment, data_ids in _decoded(files.read, stored)]
     return pa.chunked_array(chunks, chunks[0].type if chunks else column_type(column))
 
 
 def check_column(files: FileSet, table: Table, column: Column) -> list[str]:
     """
     Decode a column of any table, system tables included, for the sake of the checks.
+
+    A segment is held at a time: a column of a large table needs no more memory than one of a small one.
 
     Returns:
         Warnings: what :func:`read_column` warns of, and where the statistics do not say what is found, how many
@@ -162,26 +170,29 @@ def check_column(files: FileSet, table: Table, column: Column) -> list[str]:
         return []
     if table.is_system:
         for part in parts(files, table, column, storage):
-            for _ in idf.decode_system(files.read(part.idf_file), part.segments, file=part.idf_file):
+            for _ in idf.decode_system(files.open(part.idf_file), part.segments, file=part.idf_file):
                 pass
         return []
     stored = checked_parts(files, table, column, storage)
     warnings = list(statistics_violations(stored, storage.statistics))
     convert = _converter(files, table, column, storage.dictionary, warnings.append)
-    different = pa.array([], pa.uint32())
-    for file, data_ids in _data_ids(files, stored):
-        different = pc.unique(pa.chunked_array([different, pc.unique(pa.array(data_ids))]))
-        _converted(data_ids, convert, file)
+    different = _DifferentIds(highest_data_id(stored))
+    for part, segment, data_ids in _decoded(files.open, stored):
+        different.add(data_ids)
+        _converted(part, segment, data_ids, convert)
     if table.row_count > 0:
-        warnings += _distinct_states_violations(different, storage.statistics.distinct_states)
+        warnings += _distinct_states_violations(different.found(), storage.statistics.distinct_states)
     return warnings
 
 
-def _data_ids(files: FileSet, stored: Sequence[Part]) -> Iterator[tuple[str, NDArray[np.uint32]]]:
-    """The data ids of each segment, and the file they are from."""
+def _decoded(
+    read: Callable[[str], bytes | memoryview | ByteSource], stored: Sequence[Part]
+) -> Iterator[tuple[Part, SegmentMeta, NDArray[np.uint32]]]:
+    """The data ids of each segment, and what they are from. *read* gives a file whole, or for reading in ranges."""
     for part in stored:
-        for data_ids in idf.decode(files.read(part.idf_file), part.segments, file=part.idf_file):
-            yield part.idf_file, data_ids
+        decoded = idf.decode(read(part.idf_file), part.segments, file=part.idf_file)
+        for segment, data_ids in zip(part.segments, decoded, strict=True):
+            yield part, segment, data_ids
 
 
 def _converter(
@@ -197,11 +208,34 @@ def _converter(
     )
 
 
-def _converted(data_ids: NDArray[np.uint32], convert: Converter, file: str) -> pa.Array:
+def _converted(part: Part, segment: SegmentMeta, data_ids: NDArray[np.uint32], convert: Converter) -> pa.Array:
     try:
-        return convert(data_ids)
+        return convert(data_ids, data_ids == NULL_DATA_ID if segment.statistics.has_nulls else None)
     except FormatError as error:
-        raise error.in_file(file) from None
+        raise error.in_file(part.idf_file) from None
+
+
+class _DifferentIds:
+    """
+    Collects the different data ids of a column, of which none is over *highest*.
+
+    As marks in an array as long as *highest* demands; where that would be too long, as the ids themselves, which takes
+    several times as much time.
+    """
+
+    def __init__(self, highest: int) -> None:
+        self._is_there = np.zeros(highest + 1, np.bool_) if highest <= _MARKED_DATA_ID_MAX else None
+        self._ids = pa.array([], pa.uint32())
+
+    def add(self, data_ids: NDArray[np.uint32]) -> None:
+        if self._is_there is not None:
+            self._is_there[data_ids] = True
+        else:
+            self._ids = pc.unique(pa.chunked_array([self._ids, pc.unique(pa.array(data_ids))]))
+
+    def found(self) -> pa.Array:
+        """All of them, in no order."""
+        return self._ids if self._is_there is None else pa.array(self._is_there.nonzero()[0].astype(np.uint32))
 
 
 def _distinct_states_violations(different: pa.Array, stated: int) -> Iterator[str]:

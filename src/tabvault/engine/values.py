@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tabvault.formats.vertipaq.dictionary import Numbers
     from tabvault.model.objects import Column
 
+_DATA_TYPES = frozenset(DataType)
+
 _STORED_AS: dict[int, tuple[DictionaryDataType, pa.DataType]] = {
     DataType.STRING: (DictionaryDataType.STRING, pa.string()),
     DataType.BINARY: (DictionaryDataType.STRING, pa.binary()),
@@ -76,7 +78,7 @@ def value_type(column: Column) -> pa.DataType:
     Raises:
         ModelError: the data type is not known, or the dictionary cannot hold it.
     """
-    if column.data_type not in set(DataType):
+    if column.data_type not in _DATA_TYPES:
         raise ModelError(f"column {column.name!r} has the unknown data type {column.data_type}")
     dictionary = column.storage.dictionary if column.storage else None
     if dictionary is None:
@@ -167,7 +169,7 @@ def array(
 
 def _microseconds(ole_dates: NDArray[np.float64], *, file: str | None) -> NDArray[np.int64]:
     """Microseconds since 1970. Day and time are rounded apart: together they would not fit into a double."""
-    if not np.all(np.abs(ole_dates) <= _OLE_DATE_MAX):  # not a number compares as false
+    if np.count_nonzero(np.abs(ole_dates) <= _OLE_DATE_MAX) < len(ole_dates):  # not a number compares as false
         beyond = ole_dates[~(np.abs(ole_dates) <= _OLE_DATE_MAX)][0]
         raise FormatError(f"OLE date {beyond} is out of the range of a timestamp", file=file)
     days: NDArray[np.float64] = np.trunc(ole_dates)

@@ -37,15 +37,11 @@ class ByteSource(Protocol):
 
 
 class MemorySource:
-    """A :class:`ByteSource` over bytes in memory (no copy is made)."""
+    """A :class:`ByteSource` over bytes in memory (no copy is made). *byte_count* is their length."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._view = memoryview(data).toreadonly()
-
-    @property
-    def byte_count(self) -> int:
-        """Length of the data, in bytes."""
-        return len(self._view)
+        self.byte_count = len(self._view)
 
     def read_at(self, offset: int, byte_count: int) -> memoryview:
         """A view of the range; it stays valid as long as the data do."""
@@ -71,6 +67,28 @@ class SpanSource:
         """Bytes of the inner source, counted from the start of the range."""
         check_range(offset, byte_count, self._byte_count)
         return self._source.read_at(self._offset + offset, byte_count)
+
+
+class ReadAheadSource:
+    """Another source for who reads small ranges in order: it is asked for pieces, in order and for no byte twice."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self.byte_count = source.byte_count
+        self._window: tuple[int, memoryview] = (0, memoryview(b""))
+
+    def read_at(self, offset: int, byte_count: int) -> memoryview:
+        """A view of the range, or of what was read around it."""
+        check_range(offset, byte_count, self.byte_count)
+        start, window = self._window
+        if offset < start or offset + byte_count > start + len(window):
+            known = window[offset - start :] if start <= offset else window[:0]
+            missing_byte_count = max(byte_count, PIECE_BYTE_COUNT) - len(known)
+            end = offset + len(known)
+            read = self._source.read_at(end, min(missing_byte_count, self.byte_count - end))
+            start, window = offset, memoryview(b"".join((known, read)) if known else read)
+            self._window = (start, window)
+        return window[offset - start : offset - start + byte_count]
 
 
 def check_range(offset: int, byte_count: int, available: int) -> None:

@@ -7,9 +7,12 @@ becomes a plausible answer. Every fixed structure of the formats is read through
 
 from __future__ import annotations
 
-import struct
+from struct import Struct
+from typing import Any
 
 from tabvault.errors import FormatError, TruncatedError
+
+_U8, _U16, _U32, _I32, _U64, _I64 = map(Struct, ("<B", "<H", "<I", "<i", "<Q", "<q"))
 
 
 class Cursor:
@@ -22,17 +25,18 @@ class Cursor:
         offset: where to begin.
     """
 
-    __slots__ = ("_data", "file", "offset")
+    __slots__ = ("_byte_count", "_data", "file", "offset")
 
     def __init__(self, data: bytes | memoryview, *, file: str | None = None, offset: int = 0) -> None:
         self._data = memoryview(data)
+        self._byte_count = len(self._data)
         self.file = file
         self.offset = offset
 
     @property
     def remaining(self) -> int:
         """Bytes from here to the end."""
-        return len(self._data) - self.offset
+        return self._byte_count - self.offset
 
     def take(self, byte_count: int, what: str) -> memoryview:
         """
@@ -45,41 +49,60 @@ class Cursor:
         Raises:
             TruncatedError: fewer remain.
         """
-        if byte_count < 0 or byte_count > self.remaining:
-            raise TruncatedError(
-                f"{what} needs {byte_count} bytes and {self.remaining} remain", file=self.file, offset=self.offset
-            )
-        view = self._data[self.offset : self.offset + byte_count]
-        self.offset += byte_count
-        return view
+        start = self._pass_by(byte_count, what)
+        return self._data[start : self.offset]
 
-    def _unpack(self, form: str, byte_count: int, what: str) -> int:
-        (value,) = struct.unpack(form, self.take(byte_count, what))
+    def unpack(self, fields: Struct, what: str) -> tuple[Any, ...]:
+        """
+        The values of *fields*, without a copy of their bytes.
+
+        Args:
+            fields: what stands here.
+            what: the specification's word for it, for the error.
+
+        Raises:
+            TruncatedError: fewer bytes remain.
+        """
+        return fields.unpack_from(self._data, self._pass_by(fields.size, what))
+
+    def _pass_by(self, byte_count: int, what: str) -> int:
+        """Step over *byte_count* bytes; returns where they begin."""
+        start = self.offset
+        end = start + byte_count
+        if not start <= end <= self._byte_count:
+            raise TruncatedError(
+                f"{what} needs {byte_count} bytes and {self.remaining} remain", file=self.file, offset=start
+            )
+        self.offset = end
+        return start
+
+    def _integer(self, form: Struct, what: str) -> int:
+        (value,) = self.unpack(form, what)
         return int(value)
 
     def u8(self, what: str) -> int:
         """Unsigned byte."""
-        return self._unpack("<B", 1, what)
+        return self._integer(_U8, what)
 
     def u16(self, what: str) -> int:
         """Unsigned 16-bit integer."""
-        return self._unpack("<H", 2, what)
+        return self._integer(_U16, what)
 
     def u32(self, what: str) -> int:
         """Unsigned 32-bit integer."""
-        return self._unpack("<I", 4, what)
+        return self._integer(_U32, what)
 
     def i32(self, what: str) -> int:
         """Signed 32-bit integer."""
-        return self._unpack("<i", 4, what)
+        return self._integer(_I32, what)
 
     def u64(self, what: str) -> int:
         """Unsigned 64-bit integer."""
-        return self._unpack("<Q", 8, what)
+        return self._integer(_U64, what)
 
     def i64(self, what: str) -> int:
         """Signed 64-bit integer."""
-        return self._unpack("<q", 8, what)
+        return self._integer(_I64, what)
 
     def expect(self, mark: bytes, what: str) -> None:
         """
@@ -90,7 +113,7 @@ class Cursor:
             FormatError: other bytes stand here.
         """
         start = self.offset
-        found = bytes(self.take(len(mark), what))
+        found = self.take(len(mark), what).tobytes()
         if found != mark:
             raise FormatError(f"{what} is {found.hex(' ')}, not {mark.hex(' ')}", file=self.file, offset=start)
 
@@ -111,6 +134,8 @@ class Cursor:
         Raises:
             FormatError: something else does.
         """
+        if self.offset == self._byte_count:
+            return
         rest = bytes(self._data[self.offset :])
         padding_byte_count = len(rest) - len(rest.lstrip(b"\0"))
         if padding_byte_count < len(rest):

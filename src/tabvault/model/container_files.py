@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import FormatError, LimitError
-from tabvault.formats.byte_source import MemorySource
+from tabvault.errors import FormatError, LimitError, TruncatedError
+from tabvault.formats.byte_source import check_range
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from tabvault.formats.abf.container import Container
     from tabvault.formats.byte_source import ByteSource
@@ -42,5 +43,64 @@ class ContainerFiles:
         return self._container.read(name)
 
     def open(self, name: str) -> ByteSource:
-        """The file for reading in ranges (held in memory: it may be compressed)."""
-        return MemorySource(self.read(name))
+        """The file for reading in ranges, from front to back; its CRC is checked where its end is read."""
+        return _Body(self._container, name, byte_count=self.byte_count(name))
+
+
+class _Body:
+    """
+    A file of a container as a byte source.
+
+    It may be compressed, and then there is no way into its middle: it is read on from where the last range ended, and
+    anew from its beginning for a range before that.
+    """
+
+    def __init__(self, container: Container, name: str, *, byte_count: int) -> None:
+        self._container = container
+        self._name = name
+        self.byte_count = byte_count
+        self._lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pieces: Iterator[bytes | memoryview] = self._container.body(self._name)
+        self._piece = memoryview(b"")
+        self._position = 0
+
+    def read_at(self, offset: int, byte_count: int) -> memoryview:
+        """
+        Exactly *byte_count* bytes from *offset*.
+
+        Raises:
+            TruncatedError: the range is not wholly inside the file.
+            FormatError: the bytes are damaged.
+        """
+        check_range(offset, byte_count, self.byte_count)
+        if byte_count == 0:
+            return memoryview(b"")
+        with self._lock:
+            if offset < self._position:
+                self._begin()
+            while self._position < offset:
+                self._next(offset - self._position)
+            if byte_count <= len(self._piece):
+                data = self._next(byte_count)
+            else:
+                whole = bytearray()
+                while len(whole) < byte_count:
+                    whole += self._next(byte_count - len(whole))
+                data = memoryview(whole).toreadonly()
+            if self._position == self.byte_count:  # what comes behind the last byte is the comparison of the CRC
+                for _ in self._pieces:
+                    pass
+        return data
+
+    def _next(self, byte_count_max: int) -> memoryview:
+        """The next bytes of the piece at hand, or of the one behind it."""
+        if not self._piece:
+            self._piece = memoryview(next(self._pieces, b"")).toreadonly()
+            if not self._piece:
+                raise TruncatedError(f"the file ends before {self.byte_count} bytes", file=self._name)
+        taken, self._piece = self._piece[:byte_count_max], self._piece[byte_count_max:]
+        self._position += len(taken)
+        return taken

@@ -12,7 +12,8 @@ offset bytes field
 128    16    the GUID again
 ====== ===== =====================================================================================================
 
-Tabvault carries this file bit for bit and never decrypts a secret with it; the check is for ``verify``. Source:
+Tabvault carries this file bit for bit and never decrypts a secret with it; the check is for ``verify``. A new database
+gets one with a key of its own (:func:`build`). Source:
 [MS-XLDM] 2.1.2.4 (which gives the header 44 bytes; genuine files have 48) and genuine files.
 """
 
@@ -27,6 +28,7 @@ BYTE_COUNT: Final = 144
 _GUID: Final = bytes.fromhex("98bc215d2d8de64ea8e5d038aac94441")
 _HEADER: Final = bytes.fromhex("04000000 30000000 50000000 10000000 01000000 07000000 ffffffff 00000000")
 _BLOB_HEADER: Final = bytes.fromhex("01020000 03660000 00a40000")
+_KEY_BYTE_COUNT: Final = 24
 _PADDING_BYTE_COUNT: Final = 37
 
 
@@ -50,3 +52,17 @@ def check(data: bytes | memoryview, *, file: str) -> None:
         raise FormatError("key block is not PKCS#1 type 2", file=file, offset=start)
     cursor.expect(bytes(4), "key block end")
     cursor.expect(_GUID, "trailing GUID")
+
+
+def build(key: bytes, padding: bytes) -> bytes:
+    """
+    A key file.
+
+    Args:
+        key: 24 random bytes.
+        padding: 37 random bytes, none of them zero.
+    """
+    if len(key) != _KEY_BYTE_COUNT or len(padding) != _PADDING_BYTE_COUNT or 0 in padding:
+        raise ValueError(f"key of {len(key)} bytes and padding of {len(padding)}, or a zero in the padding")
+    block = b"\0\x02" + padding + b"\0" + key
+    return _GUID + _HEADER + _BLOB_HEADER + block[::-1] + bytes(4) + _GUID

@@ -12,16 +12,39 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
 
 from tabvault.errors import FormatError
 from tabvault.formats import safe_xml
 
+if TYPE_CHECKING:
+    import datetime
+
 _DDL: Final = "http://schemas.microsoft.com/analysisservices/2003/engine"
 _DDL200: Final = "http://schemas.microsoft.com/analysisservices/2010/engine/200"
 _DDL200_200: Final = "http://schemas.microsoft.com/analysisservices/2010/engine/200/200"
 _DDL800: Final = "http://schemas.microsoft.com/analysisservices/2018/engine/800"
+
+_ENGINE: Final = "http://schemas.microsoft.com/analysisservices"
+_EXTENSIONS: Final = (
+    ("2", "2003"),
+    ("100", "2008"),
+    ("200", "2010"),
+    ("300", "2011"),
+    ("400", "2012"),
+    ("410", "2012"),
+    ("500", "2013"),
+    ("600", "2013"),
+    ("700", "2018"),
+    ("800", "2018"),
+    ("900", "2019"),
+    ("910", "2020"),
+    ("920", "2020"),
+    ("921", "2021"),
+    ("922", "2022"),
+)
+"""Prefixes ``ddl<n>`` and the year in their namespace, up to the engine of 2022; newer ones add to the end."""
 
 _EDITABLE: Final = {"name": "Name", "id": "ID", "object_id": "ObjectID", "unique_id": "ddl800:DbUniqueId"}
 
@@ -84,6 +107,56 @@ def parse(data: bytes | memoryview, *, file: str) -> DatabaseDefinition:
         language=text("Language") or "",
         collation=text("Collation") or "",
     )
+
+
+def build(
+    *,
+    name: str,
+    id: str,  # noqa: A002 - the element's name
+    object_id: str,
+    unique_id: str,
+    compatibility_level: int,
+    language: int,
+    collation: str,
+    created: datetime.datetime,
+) -> bytes:
+    """
+    The definition of a new database, as the engine of 2022 lays it out.
+
+    The encrypted empty password of the impersonation is left empty: a guess, because nobody knows how it is encrypted.
+
+    Args:
+        name: of the database.
+        id: of the database.
+        object_id: GUID in capitals.
+        unique_id: GUID in capitals.
+        compatibility_level: from 1200.
+        language: LCID.
+        collation: empty for that of the server.
+        created: in UTC.
+    """
+    time = created.replace(tzinfo=None).isoformat(timespec="microseconds")
+    names = [f'xmlns="{_ENGINE}/2003/engine"']
+    for number, year in _EXTENSIONS:
+        names.append(f'xmlns:ddl{number}="{_ENGINE}/{year}/engine/{number}"')
+        names.append(f'xmlns:ddl{number}_{number}="{_ENGINE}/{year}/engine/{number}/{number}"')
+    names.append('xmlns:xsd="http://www.w3.org/2001/XMLSchema"')
+    names.append('xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"')
+    leaf = safe_xml.leaf
+    text = (
+        f"<Load {' '.join(names)}><ObjectDefinition><Database>{leaf('Name', name)}{leaf('ID', id)}"
+        f"{leaf('CreatedTimestamp', time)}{leaf('LastSchemaUpdate', time)}<ObjectVersion>0</ObjectVersion>"
+        f"{leaf('ObjectID', object_id)}<Ordinal>0</Ordinal><PersistLocation>0</PersistLocation><System>false</System>"
+        f"<DataFileList>0.CryptKey.bin</DataFileList><Description/>{leaf('ddl800:DbUniqueId', unique_id)}"
+        f"<AggregationPrefix/>{leaf('Language', language)}{leaf('Collation', collation)}"
+        "<ddl400:DefaultCollationVersion>100</ddl400:DefaultCollationVersion><Visible>true</Visible>"
+        "<MasterDataSourceID/><ProcessingPriority>0</ProcessingPriority>"
+        f'<ddl200_200:StorageEngineUsed valuens="ddl500_500">{TABULAR_METADATA}</ddl200_200:StorageEngineUsed>'
+        f"{leaf('ddl200:CompatibilityLevel', compatibility_level)}<Translations/><DataSourceImpersonationInfo>"
+        "<ImpersonationMode>Default</ImpersonationMode><Account/><Password/></DataSourceImpersonationInfo>"
+        "<DataVersion>0</DataVersion></Database></ObjectDefinition></Load>"
+    )
+    return text.encode("utf-8")
 
 
 def edit(data: bytes | memoryview, *, file: str, **values: str) -> bytes:

@@ -23,12 +23,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabvault.errors import FormatError
+from tabvault.formats.vertipaq.idfmeta import BIT_WIDTHS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BIT_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 21, 32)
-"""Every width for which the engine has a class ``XMRENoSplit<N>``."""
+__all__ = ["BIT_WIDTHS", "unpack", "unpack_counted", "word_count"]
+
+_SHIFTS = {width: np.arange(0, 64 // width * width, width, dtype=np.uint64) for width in range(1, 33)}
+"""Where the values of a word begin, by bit width."""
+
+_MASKS = {width: np.uint64((1 << width) - 1) for width in range(1, 33)}
 
 _BLOCK_VALUE_COUNT = 1 << 16
 """Values unpacked at a time: what lies between words and values stays in the processor's cache."""
@@ -67,17 +72,18 @@ def unpack(words: NDArray[np.uint64], *, bit_width: int, count: int) -> NDArray[
     used = words[: -(-count // per_word)]
     if bit_width in {8, 16, 32}:
         return used.view(f"<u{bit_width // 8}")[:count].astype(np.uint32)
+    shifts, mask = _SHIFTS[bit_width], _MASKS[bit_width]
+    if len(used) < _SHORT_WORD_COUNT:
+        return (used[:, np.newaxis] >> shifts & mask).astype(np.uint32).reshape(-1)[:count]
     values = np.empty((len(used), per_word), np.uint32)
-    shifts = np.arange(0, per_word * bit_width, bit_width, dtype=np.uint64)
-    mask = np.uint64((1 << bit_width) - 1)
     block_word_count = _BLOCK_VALUE_COUNT // per_word
     for start in range(0, len(used), block_word_count):
         block = used[start : start + block_word_count]
-        if len(block) < _SHORT_WORD_COUNT or per_word >= _MANY_PER_WORD:
-            values[start : start + len(block)] = (block[:, np.newaxis] >> shifts) & mask
+        if per_word >= _MANY_PER_WORD:
+            values[start : start + len(block)] = block[:, np.newaxis] >> shifts & mask
         else:  # few shifts of many words: several times faster than many shifts of one word
             for index, shift in enumerate(shifts):
-                values[start : start + len(block), index] = (block >> shift) & mask
+                values[start : start + len(block), index] = block >> shift & mask
     return values.reshape(-1)[:count]
 
 

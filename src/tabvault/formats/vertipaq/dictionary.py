@@ -27,7 +27,7 @@ import numpy as np
 
 from tabvault.errors import FormatError
 from tabvault.formats.cursor import Cursor
-from tabvault.formats.vertipaq import record, string_store
+from tabvault.formats.vertipaq import string_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ def parse(
         FormatError: the header is not one of the table above, or what follows breaks a relation of the format.
     """
     cursor = Cursor(data, file=file)
-    dictionary_type, hash_algorithm, *entry, bin_count = record.take(cursor, _HEAD, "head of the dictionary")
+    dictionary_type, hash_algorithm, *entry, bin_count = cursor.unpack(_HEAD, "head of the dictionary")
     if dictionary_type not in _HASH_ALGORITHMS:
         raise FormatError(f"dictionary type {dictionary_type} is not known", file=file, offset=0)
     if hash_algorithm not in _HASH_ALGORITHMS[dictionary_type]:

@@ -34,21 +34,19 @@ Source: [MS-XLDM] 2.3.3.1; the limits of cBins, the order inside a bin and the h
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tabvault.errors import FormatError, LimitError
 from tabvault.formats.cursor import Cursor
-from tabvault.formats.vertipaq import record
+from tabvault.formats.vertipaq.record import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_HEAD = bytes.fromhex("ffffffff 08000000 40000000 06000000")
+_HEAD = Record("head of the hash index", "QQQ", begin=bytes.fromhex("ffffffff 08000000 40000000 06000000"))
 
-_SIZES = Struct("<16xQQQ")
 
 _MULTIPLIER = 0x12B9B6A5
 
@@ -84,7 +82,7 @@ def parse(data: bytes | memoryview, *, file: str | None) -> HashIndex:
         FormatError: a relation of the format does not hold.
     """
     cursor = Cursor(data, file=file)
-    bin_count, records, mask = record.take(cursor, _SIZES, "head of the hash index", begin=_HEAD)
+    bin_count, records, mask = _HEAD.take(cursor)
     if bin_count * _BIN_BYTE_COUNT > cursor.remaining:
         raise LimitError(f"{bin_count} bins do not fit into {cursor.remaining} bytes", file=file, offset=16)
     if bin_count != _bin_count(records) or mask != bin_count - 1:

@@ -40,6 +40,12 @@ _BLOCK_SYMBOL_COUNT = 1 << 15
 """Symbols whose code ends are added up at a time: what is needed for them stays in the processor's cache."""
 
 
+_EACH_BYTE = np.uint64(0x0101010101010101)
+"""Times this, byte k of a word becomes the sum of its bytes up to k, provided that no sum needs more than a byte."""
+
+_HIGH_BITS = np.uint64(0x8080808080808080)
+
+
 class Symbols(NamedTuple):
     """The symbols of all strings; string i is ``values[starts[i]:starts[i + 1]]``."""
 
@@ -96,26 +102,31 @@ def _starts(
     """
     Where in *symbols* each bit offset is, or None when one of them is where no code begins.
 
-    Done in blocks, because an array of all code ends would be several times larger than the page.
+    Code lengths are added up eight at a time, as the bytes of a word; none of the sums reaches 128. Done in blocks,
+    because the sums of a large page would leave the processor's cache.
     """
     table = lengths.tobytes()
-    ends = np.empty(_BLOCK_SYMBOL_COUNT, np.uint32)
-    starts = np.zeros(len(bit_offsets), np.int64)
-    end_bit, done = 0, int(np.searchsorted(bit_offsets, 0, side="right"))
+    offsets = bit_offsets.astype(np.uint64)
+    starts = np.zeros(len(offsets), np.int64)
+    end_bit = np.uint64(0)
+    done = int(offsets.searchsorted(end_bit, side="right"))
     for first in range(0, len(symbols), _BLOCK_SYMBOL_COUNT):
-        code_bits = np.frombuffer(symbols[first : first + _BLOCK_SYMBOL_COUNT].translate(table), np.uint8)
-        block_ends = np.cumsum(code_bits, dtype=np.uint32, out=ends[: len(code_bits)])
-        block_ends += np.uint32(end_bit)
-        end_bit = int(block_ends[-1])
-        until = int(np.searchsorted(bit_offsets, end_bit, side="right"))
-        found = np.searchsorted(block_ends, bit_offsets[done:until])
-        if (block_ends[found] != bit_offsets[done:until]).any():
+        code_bits = symbols[first : first + _BLOCK_SYMBOL_COUNT].translate(table)
+        sums = np.frombuffer(code_bits + bytes(-len(code_bits) % 8), "<u8") * _EACH_BYTE
+        word_bits = sums >> 56
+        word_ends = word_bits.cumsum() + end_bit
+        end_bit = word_ends[-1]
+        until = int(offsets.searchsorted(end_bit, side="right"))
+        ends = offsets[done:until]
+        word = word_ends.searchsorted(ends)
+        bits_in_word = ends - (word_ends - word_bits)[word]
+        above = (sums | _HIGH_BITS)[word] - bits_in_word * _EACH_BYTE  # has the high bit where a sum is no less
+        no_less, more = above & _HIGH_BITS, above - _EACH_BYTE & _HIGH_BITS
+        if np.count_nonzero(no_less != more) < len(ends):
             return None
-        starts[done:until] = found + (first + 1)
+        starts[done:until] = (word << 3) - np.bitwise_count(no_less) + (first + 9)
         done = until
-    decoded_all = (
-        done == len(bit_offsets) and end_bit == bit_offsets[-1]
-    )  # what the native code did is not taken on trust
+    decoded_all = done == len(offsets) and end_bit == offsets[-1]  # what the native code did is not taken on trust
     return starts if decoded_all else None
 
 

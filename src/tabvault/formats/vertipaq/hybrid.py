@@ -83,9 +83,11 @@ def decode(
         _check_ids(values[:0], packed, segment, offset=offset, file=file)
         return packed  # by far the most common: one stretch of all rows
     is_packed = _packed_entries(values, counts, segment, offset=offset, file=file)
-    _check_ids(values[~is_packed], packed, segment, offset=offset, file=file)
-    data_ids = np.repeat(values, counts)
-    data_ids[np.repeat(is_packed, counts)] = packed
+    run_ids = values[~is_packed] if len(packed) else values
+    _check_ids(run_ids, packed, segment, offset=offset, file=file)
+    data_ids = values.repeat(counts)
+    if len(packed):
+        data_ids[is_packed.repeat(counts)] = packed
     return data_ids
 
 
@@ -139,7 +141,8 @@ def _packed_entries(
             offset=offset,
         )
     is_packed = values > np.uint32(statistics.max_data_id)
-    taken = np.cumsum(counts[is_packed], dtype=np.uint64)
+    packed_counts = counts[is_packed]
+    taken = packed_counts.cumsum(dtype=np.uint64)
     found = (int(counts.sum(dtype=np.uint64)), int(taken[-1]) if len(taken) else 0, len(taken))
     stated = (segment.records, sub_records, statistics.others_rle_runs if segment.records else 0)
     if found != stated:
@@ -149,8 +152,8 @@ def _packed_entries(
             file=file,
             offset=offset + 8,
         )
-    taken_before = taken - counts[is_packed]
-    if (values[is_packed] + taken_before != _BIT_PACKED_MARK).any() or not counts.all():
+    is_marked = values[is_packed] + (taken - packed_counts) == _BIT_PACKED_MARK
+    if np.count_nonzero(is_marked) < len(taken) or np.count_nonzero(counts) < len(counts):
         raise FormatError(
             f"an entry is for no row, or is neither of an id up to MaxDataID {statistics.max_data_id} nor the mark "
             "of its place",

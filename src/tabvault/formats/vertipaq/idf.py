@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tabvault.errors import FormatError
-from tabvault.formats.cursor import Cursor
+from tabvault.errors import FormatError, TruncatedError
+from tabvault.formats.byte_source import MemorySource, ReadAheadSource, pieces
 from tabvault.formats.vertipaq import bitpack, hybrid
 
 if TYPE_CHECKING:
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.formats.vertipaq.idfmeta import SegmentDataOffsets, SegmentMeta
+
+
+_WORD_BYTE_COUNT = 8
 
 
 class _Frame(NamedTuple):
@@ -47,43 +51,39 @@ class _Frame(NamedTuple):
 
 
 def decode(
-    data: bytes | memoryview, segments: Sequence[SegmentMeta], *, file: str | None
+    data: bytes | memoryview | ByteSource, segments: Sequence[SegmentMeta], *, file: str | None
 ) -> Iterator[NDArray[np.uint32]]:
     """
     Decode the segments of a table column.
 
-    The framing of the whole file is checked at once, each segment when it is asked for.
-
     Args:
-        data: the ``.idf`` file.
+        data: the ``.idf`` file; read from front to back, a segment at a time.
         segments: what the ``.idfmeta`` file says about it, all of them hybrid.
         file: its logical name, for errors.
 
     Returns:
         An iterator over the data ids of each segment, shape ``(Records,)``, each a copy. Id 2 is BLANK, and occurs
-        exactly if HasNulls says so; every other id lies between MinDataID and MaxDataID, both of which occur.
+        exactly if HasNulls says so; every other id lies between MinDataID and MaxDataID, both of which occur. A segment
+        is checked when it is asked for, and together with the last one what follows it.
 
     Raises:
         TruncatedError: the file ends inside a segment.
         FormatError: the words contradict the segment metadata, or other bytes than zeros follow the last segment.
     """
-    frames = _frames(data, segments, is_hybrid=True, file=file)
-    return (
-        hybrid.decode(
+    for frame, segment in _frames(data, segments, is_hybrid=True, file=file):
+        yield hybrid.decode(
             frame.words, frame.sub_words, segment, offset=frame.offset, sub_offset=frame.sub_offset, file=file
         )
-        for frame, segment in zip(frames, segments, strict=True)
-    )
 
 
 def decode_system(
-    data: bytes | memoryview, segments: Sequence[SegmentMeta], *, file: str | None
+    data: bytes | memoryview | ByteSource, segments: Sequence[SegmentMeta], *, file: str | None
 ) -> Iterator[NDArray[np.int64]]:
     """
     Decode the segments of a column of a system table (attribute hierarchy, relationship index, user hierarchy).
 
     Args:
-        data: the ``.idf`` file.
+        data: the ``.idf`` file; read from front to back, a segment at a time.
         segments: what the ``.idfmeta`` file says about it, all of them NoSplit.
         file: its logical name, for errors.
 
@@ -95,46 +95,75 @@ def decode_system(
         TruncatedError: the file ends inside a segment.
         FormatError: the words contradict the segment metadata, or other bytes than zeros follow the last segment.
     """
-    frames = _frames(data, segments, is_hybrid=False, file=file)
-    return (
-        bitpack.unpack_counted(
+    for frame, segment in _frames(data, segments, is_hybrid=False, file=file):
+        values = bitpack.unpack_counted(
             frame.words, bit_width=segment.bit_width, count=segment.records, offset=frame.offset, file=file
-        ).astype(np.int64)
-        + segment.min
-        for frame, segment in zip(frames, segments, strict=True)
-    )
+        )
+        yield values.astype(np.int64) + segment.min
 
 
 def _frames(
-    data: bytes | memoryview, segments: Sequence[SegmentMeta], *, is_hybrid: bool, file: str | None
-) -> list[_Frame]:
+    data: bytes | memoryview | ByteSource, segments: Sequence[SegmentMeta], *, is_hybrid: bool, file: str | None
+) -> Iterator[tuple[_Frame, SegmentMeta]]:
     """Where each segment lies: they fill the file, and are where the metadata say, if they do."""
-    cursor = Cursor(data, file=file)
-    frames = []
-    for segment in segments:
+    source = MemorySource(data) if isinstance(data, bytes | memoryview) else ReadAheadSource(data)
+    offset = 0
+    for segment_index, segment in enumerate(segments, 1):
         if segment.is_hybrid != is_hybrid:
             raise FormatError(
                 f"CompressionClass is {segment.compression_class:#x} in a column of a "
                 + ("table" if is_hybrid else "system table"),
                 file=file,
-                offset=cursor.offset,
+                offset=offset,
             )
         stated = segment.data_offsets
-        offset, words = _words(cursor, stated, "segment")
-        sub_offset, sub_words = _words(cursor, stated and stated.sub, "subsegment") if is_hybrid else (0, words[:0])
-        frames.append(_Frame(offset, words, sub_offset, sub_words))
-    cursor.expect_padding("the last segment")
-    return frames
+        words = _words(source, offset, stated, "segment", file=file)
+        sub_offset = offset + _WORD_BYTE_COUNT * (1 + len(words))
+        end = sub_offset
+        sub_words = words[:0]
+        if is_hybrid:
+            sub_words = _words(source, sub_offset, stated and stated.sub, "subsegment", file=file)
+            end += _WORD_BYTE_COUNT * (1 + len(sub_words))
+        if segment_index == len(segments) and end < source.byte_count:
+            _expect_padding(source, end, file=file)
+        yield _Frame(offset, words, sub_offset, sub_words), segment
+        offset = end
+    if not segments:
+        _expect_padding(source, 0, file=file)
 
 
-def _words(cursor: Cursor, stated: SegmentDataOffsets | None, what: str) -> tuple[int, NDArray[np.uint64]]:
-    offset = cursor.offset
-    word_count = cursor.u64(f"{what} word count")
+def _words(
+    source: ByteSource, offset: int, stated: SegmentDataOffsets | None, what: str, *, file: str | None
+) -> NDArray[np.uint64]:
+    head = _read(source, offset, _WORD_BYTE_COUNT, f"{what} word count", file=file)
+    word_count = int.from_bytes(head, "little")
     if stated is not None and (stated.offset, stated.word_count) != (offset, word_count):
         raise FormatError(
             f"{what} has {word_count} words, and the segment data offsets say {stated.word_count} "
             f"at byte {stated.offset:#x}",
-            file=cursor.file,
+            file=file,
             offset=offset,
         )
-    return offset, np.frombuffer(cursor.take(8 * word_count, f"{what} words"), "<u8")
+    body = _read(source, offset + _WORD_BYTE_COUNT, _WORD_BYTE_COUNT * word_count, f"{what} words", file=file)
+    return np.frombuffer(body, "<u8")
+
+
+def _read(source: ByteSource, offset: int, byte_count: int, what: str, *, file: str | None) -> bytes | memoryview:
+    remaining = source.byte_count - offset
+    if byte_count > remaining:
+        raise TruncatedError(f"{what} needs {byte_count} bytes and {remaining} remain", file=file, offset=offset)
+    return source.read_at(offset, byte_count)
+
+
+def _expect_padding(source: ByteSource, offset: int, *, file: str | None) -> None:
+    """Demand that nothing but zeros stands behind the last segment."""
+    position = offset
+    for piece in pieces(source, offset=offset):
+        padding_byte_count = len(piece) - len(bytes(piece).lstrip(b"\0"))
+        position += padding_byte_count
+        if padding_byte_count < len(piece):
+            raise FormatError(
+                f"{source.byte_count - offset} bytes follow the end of the last segment, and not all are zeros",
+                file=file,
+                offset=position,
+            )

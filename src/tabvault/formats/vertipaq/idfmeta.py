@@ -40,8 +40,7 @@ from struct import Struct
 
 from tabvault.errors import FormatError, LimitError
 from tabvault.formats.cursor import Cursor
-from tabvault.formats.vertipaq import record
-from tabvault.formats.vertipaq.bitpack import BIT_WIDTHS
+from tabvault.formats.vertipaq.record import Record
 
 HYBRID_CLASS = 0xABA5A
 """``XMHybridRLECompressionInfo``: run lengths over bit-packed stretches, in every table column."""
@@ -51,6 +50,9 @@ XM123_CLASS = 0xABA5B
 
 NO_SPLIT_CLASS = 0xABA36
 """``XMRENoSplitCompressionInfo<N>`` is this plus N."""
+
+BIT_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 21, 32)
+"""Every N for which the engine has a class ``XMRENoSplit<N>``."""
 
 NULL_DATA_ID = 2
 """BLANK, in every column of every file; the ids below it stand for no value."""
@@ -64,16 +66,23 @@ Rows in a segment that we allocate for. [MS-XLDM] 2.3.1 allows 2^24; servers can
 may hold two segments' rows. A run-length entry makes any number of rows from eight bytes, so there has to be an end.
 """
 
-_SEGMENT_COUNT = Struct("<6xQ")
-_CLASSES = Struct("<6xQQII")
+_PARTITION = Record("column partition", "Q", begin=b"<1:CP\0")
+_SEGMENT = Record("column segment", "QQII", begin=b"<1:CS\0")
 _HYBRID = Struct("<QQQBi")
-_STATISTICS = Struct("<6xQIIIqQBQQ6x")
-_SUBSEGMENT = Struct("<7xQQ13x")
-_PLACE = Struct("<9xqq")
-_SUB_PLACE = Struct("<9xqq9x")
+_STATISTICS = Record("segment statistics", "QIIIqQBQQ", begin=b"<1:SS\0", end=b"SS:1>\0")
+_SUBSEGMENT = Record("subsegment", "QQ", begin=b"\1<1:CS\0", end=b"\0CS:1>\0CS:1>\0")
+_PLACE = Record("segment data offset", "qq", begin=b"<1:CSDOs\0")
+_SUB_PLACE = Record("subsegment data offset", "qq", begin=b"<1:CSDOs\0", end=b"CSDOs:1>\0")
 
 _SEGMENT_BYTE_COUNT_MIN = 106
 """A NoSplit segment, the smallest there is: it bounds the segment count by the bytes that remain."""
+
+_RELATIONS = (
+    ("RowCount", "Records"),
+    ("StorageUsedSize", "2 * (RLERuns + OthersRLERuns + 1)"),
+    ("Min", "the lowest data id"),
+)
+"""Which fields of a table column's segment have to be equal to what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,7 @@ def parse(data: bytes | memoryview, *, file: str | None) -> tuple[SegmentMeta, .
         FormatError: a tag, a class or a flag is not one of the format, or bytes follow the end.
     """
     cursor = Cursor(data, file=file)
-    (segment_count,) = record.take(cursor, _SEGMENT_COUNT, "column partition", begin=b"<1:CP\0")
+    (segment_count,) = _PARTITION.take(cursor)
     if segment_count * _SEGMENT_BYTE_COUNT_MIN > cursor.remaining:
         raise LimitError(
             f"segment count is {segment_count}, too many for the {cursor.remaining} bytes after it",
@@ -178,7 +187,7 @@ def parse(data: bytes | memoryview, *, file: str | None) -> tuple[SegmentMeta, .
 
 def _segment(cursor: Cursor) -> SegmentMeta:
     start = cursor.offset
-    records, mask, compression_class, sub_class = record.take(cursor, _CLASSES, "column segment", begin=b"<1:CS\0")
+    records, mask, compression_class, sub_class = _SEGMENT.take(cursor)
     if records > RECORDS_MAX:
         raise LimitError(f"Records is {records}, over {RECORDS_MAX}", file=cursor.file, offset=start)
     if not _is_known(compression_class, sub_class):
@@ -212,11 +221,11 @@ def _no_split(cursor: Cursor, records: int, mask: int, compression_class: int, s
 
 def _hybrid(cursor: Cursor, records: int, mask: int, compression_class: int, sub_class: int) -> SegmentMeta:
     start = cursor.offset
-    bookmark_bits, alloc_size, used_size, needs_resizing, minimum = record.take(cursor, _HYBRID, "compression info")
+    bookmark_bits, alloc_size, used_size, needs_resizing, minimum = cursor.unpack(_HYBRID, "compression info")
     if needs_resizing:
         raise FormatError(f"SegmentNeedsResizing is {needs_resizing}, not 0", file=cursor.file, offset=start + 24)
     statistics = _statistics(cursor)
-    sub_records, _sub_mask = record.take(cursor, _SUBSEGMENT, "subsegment", begin=b"\1<1:CS\0", end=b"\0CS:1>\0CS:1>\0")
+    sub_records, _sub_mask = _SUBSEGMENT.take(cursor)
     segment = SegmentMeta(
         records=records,
         mask=mask,
@@ -235,9 +244,7 @@ def _hybrid(cursor: Cursor, records: int, mask: int, compression_class: int, sub
 
 
 def _statistics(cursor: Cursor) -> SegmentStatistics:
-    distinct, lowest, highest, original, sort_order, rows, nulls, runs, others = record.take(
-        cursor, _STATISTICS, "segment statistics", begin=b"<1:SS\0", end=b"SS:1>\0"
-    )
+    distinct, lowest, highest, original, sort_order, rows, nulls, runs, others = _STATISTICS.take(cursor)
     if nulls > 1:
         raise FormatError(f"HasNulls is {nulls}, neither 0 nor 1", file=cursor.file, offset=cursor.offset - 23)
     return SegmentStatistics(
@@ -254,13 +261,12 @@ def _statistics(cursor: Cursor) -> SegmentStatistics:
 
 
 def _data_offsets(cursor: Cursor, segment: SegmentMeta) -> SegmentDataOffsets:
-    begin, end = b"<1:CSDOs\0", b"CSDOs:1>\0"
-    offset, word_count = record.take(cursor, _PLACE, "segment data offset", begin=begin)
+    offset, word_count = _PLACE.take(cursor)
     sub = None
     if segment.is_hybrid:
-        sub_offset, sub_word_count = record.take(cursor, _SUB_PLACE, "subsegment data offset", begin=begin, end=end)
+        sub_offset, sub_word_count = _SUB_PLACE.take(cursor)
         sub = SegmentDataOffsets(sub_offset, sub_word_count, None)
-    cursor.expect(end, "end tag CSDOs")
+    cursor.expect(b"CSDOs:1>\0", "end tag CSDOs")
     return SegmentDataOffsets(offset, word_count, sub)
 
 
@@ -278,13 +284,10 @@ def _check_hybrid(segment: SegmentMeta, *, file: str | None, offset: int) -> Non
     entries = statistics.rle_runs + statistics.others_rle_runs
     if segment.records == 0 or segment.is_xm123:
         entries = 0  # an empty data segment counts one bit-packed stretch that has no entry
-    relations = [
-        ("RowCount", statistics.row_count, "Records", segment.records),
-        ("StorageUsedSize", segment.storage_used_size, "2 * (RLERuns + OthersRLERuns + 1)", 2 * (entries + 1)),
-    ]
-    if not segment.is_xm123:
-        relations.append(("Min", segment.min, "the lowest data id", NULL_DATA_ID if statistics.has_nulls else lowest))
-    for name, value, other_name, other in relations:
+    minimum = NULL_DATA_ID if statistics.has_nulls else lowest
+    found = (statistics.row_count, segment.storage_used_size, segment.min)
+    stated = (segment.records, 2 * (entries + 1), segment.min if segment.is_xm123 else minimum)
+    for (name, other_name), value, other in zip(_RELATIONS, found, stated, strict=True):
         if value != other:
             raise FormatError(f"{name} is {value}, and {other_name} is {other}", file=file, offset=offset)
     only_nulls = lowest == highest == NULL_DATA_ID and (statistics.has_nulls or segment.records == 0)

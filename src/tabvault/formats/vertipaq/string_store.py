@@ -50,8 +50,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tabvault.errors import FormatError, LimitError
-from tabvault.formats.vertipaq import huffman, record, transcode
+from tabvault.formats.vertipaq import huffman, transcode
 from tabvault.formats.vertipaq.huffman import CODE_LENGTHS_BYTE_COUNT
+from tabvault.formats.vertipaq.record import Record
 from tabvault.formats.vertipaq.transcode import Utf16Strings
 
 if TYPE_CHECKING:
@@ -62,11 +63,10 @@ if TYPE_CHECKING:
 
     from tabvault.formats.cursor import Cursor
 
-_BEGIN_MARK = bytes.fromhex("ddccbbaa")
 _END_MARK = bytes.fromhex("cdabcdab")
 
 _HEAD = Struct("<QBQQ")
-_PAGE_HEAD = Struct("<QBQQB4x")
+_PAGE_HEAD = Record("head of the page", "QBQQB", end=bytes.fromhex("ddccbbaa"))
 _UNCOMPRESSED_HEAD = Struct("<QQQ")
 _COMPRESSED_HEAD = Struct("<IIQ")
 _HANDLES_HEAD = Struct("<QI")
@@ -116,7 +116,7 @@ def parse(cursor: Cursor, on_lone_surrogates: Callable[[int], None]) -> pa.Strin
         FormatError: a mark or a relation of the format does not hold.
     """
     start = cursor.offset
-    count, store_compressed, longest_string, page_count = record.take(cursor, _HEAD, "head of the string store")
+    count, store_compressed, longest_string, page_count = cursor.unpack(_HEAD, "head of the string store")
     if store_compressed != 1:
         raise FormatError(f"fStoreCompressed is {store_compressed}, not 1", file=cursor.file, offset=start + 8)
     if page_count * _PAGE_BYTE_COUNT_MIN > cursor.remaining:
@@ -134,10 +134,11 @@ def parse(cursor: Cursor, on_lone_surrogates: Callable[[int], None]) -> pa.Strin
     for page in pages:
         strings = _strings(page, handles[page.start_index : page.start_index + page.string_count], file=cursor.file)
         lengths = strings.starts[1:] - strings.starts[:-1]
-        if len(lengths) == 0 or page.contains_nulls != (lengths.min() == 0):
+        filled_count = np.count_nonzero(lengths)
+        if len(lengths) == 0 or page.contains_nulls != (filled_count < len(lengths)):
             raise FormatError(
                 f"containsNulls is {page.contains_nulls} on a page of {len(lengths)} strings, "
-                f"{np.count_nonzero(lengths == 0)} empty",
+                f"{len(lengths) - filled_count} empty",
                 file=cursor.file,
                 offset=page.offset,
             )
@@ -157,9 +158,7 @@ def parse(cursor: Cursor, on_lone_surrogates: Callable[[int], None]) -> pa.Strin
 
 def _page(cursor: Cursor) -> _Page:
     offset = cursor.offset
-    page_mask, contains_nulls, start_index, string_count, compressed = record.take(
-        cursor, _PAGE_HEAD, "head of the page", end=_BEGIN_MARK
-    )
+    page_mask, contains_nulls, start_index, string_count, compressed = _PAGE_HEAD.take(cursor)
     if page_mask != compressed or compressed > 1 or contains_nulls > 1:
         raise FormatError(
             f"page mask is {page_mask}, compressed flag {compressed}, containsNulls {contains_nulls}",
@@ -173,7 +172,7 @@ def _page(cursor: Cursor) -> _Page:
 
 def _uncompressed_store(cursor: Cursor) -> _UncompressedStore:
     offset = cursor.offset
-    remaining, used, allocation = record.take(cursor, _UNCOMPRESSED_HEAD, "head of the uncompressed strings")
+    remaining, used, allocation = cursor.unpack(_UNCOMPRESSED_HEAD, "head of the uncompressed strings")
     if allocation != 2 * (used + remaining):
         raise FormatError(
             f"allocation is {allocation} bytes, not 2 * ({used} used + {remaining} remaining units)",
@@ -185,7 +184,7 @@ def _uncompressed_store(cursor: Cursor) -> _UncompressedStore:
 
 def _compressed_store(cursor: Cursor) -> _CompressedStore:
     offset = cursor.offset
-    total_bits, character_set, byte_count = record.take(cursor, _COMPRESSED_HEAD, "head of the compressed strings")
+    total_bits, character_set, byte_count = cursor.unpack(_COMPRESSED_HEAD, "head of the compressed strings")
     if character_set not in {_SINGLE_CHARACTER_SET, _MULTIPLE_CHARACTER_SETS}:
         raise FormatError(f"character set type {character_set} is not known", file=cursor.file, offset=offset + 4)
     expected = -(-total_bits // 16) * 2 + 2
@@ -205,7 +204,7 @@ def _compressed_store(cursor: Cursor) -> _CompressedStore:
 def _handles(cursor: Cursor, pages: Sequence[_Page], *, count: int) -> NDArray[np.uint32]:
     """The offset of each string in its page. Strings are in the order of the pages, so the page of each is known."""
     offset = cursor.offset
-    found = record.take(cursor, _HANDLES_HEAD, "head of the handles")
+    found = cursor.unpack(_HANDLES_HEAD, "head of the handles")
     if found != (count, _HANDLE_BYTE_COUNT):
         raise FormatError(
             f"{found[0]} handles of {found[1]} bytes follow, not {count} of {_HANDLE_BYTE_COUNT}",
@@ -222,7 +221,7 @@ def _handles(cursor: Cursor, pages: Sequence[_Page], *, count: int) -> NDArray[n
                 file=cursor.file,
                 offset=page.offset,
             )
-        if (handles[next_index:end_index, 1] != page_id).any():
+        if np.count_nonzero(handles[next_index:end_index, 1] != page_id):
             raise FormatError(f"handle of a string on page {page_id} is for another", file=cursor.file, offset=offset)
         next_index = end_index
     if next_index != count:
@@ -241,7 +240,7 @@ def _strings(page: _Page, handles: NDArray[np.uint32], *, file: str | None) -> U
         return Utf16Strings(symbols.values, symbols.starts)
     if store.high_byte is not None:
         return Utf16Strings(symbols.values | np.uint16(store.high_byte << 8), symbols.starts)
-    if (symbols.starts % 2).any():
+    if np.count_nonzero(symbols.starts & 1):
         raise FormatError("a string ends inside a UTF-16 unit", file=file, offset=page.offset)
     return Utf16Strings(symbols.values.view("<u2"), symbols.starts // 2)
 
@@ -253,11 +252,14 @@ def _terminated(
     ends = np.empty(len(handles) + 1, np.int64)
     ends[:-1] = handles
     ends[-1] = len(units)
-    if ends[0] != 0 or (ends[1:] <= ends[:-1]).any():
+    if ends[0] != 0 or np.count_nonzero(ends[1:] <= ends[:-1]):
         raise FormatError(f"handles do not ascend from 0 within {len(units)} used units", file=file, offset=offset)
     terminators = ends[1:] - 1
-    if units[terminators].any():
+    if np.count_nonzero(units[terminators]):
         raise FormatError("a string of the page does not end with NUL", file=file, offset=offset)
-    is_kept = np.ones(len(units), np.bool_)
-    is_kept[terminators] = False
-    return Utf16Strings(units[is_kept], ends - np.arange(len(ends)))
+    is_kept = units != 0
+    if np.count_nonzero(is_kept) + len(handles) != len(units):  # a NUL inside a string is a character like others
+        is_kept[:] = True
+        is_kept[terminators] = False
+    ends -= np.arange(len(ends))
+    return Utf16Strings(units[is_kept], ends)

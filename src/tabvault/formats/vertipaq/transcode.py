@@ -7,6 +7,7 @@ of UTF-8 bytes that each unit takes (1, 2 or 3; 2 for each half of a surrogate p
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -69,7 +70,8 @@ def to_utf8(strings: Utf16Strings) -> Utf8Strings:
 
 def _count_before(starts: NDArray[np.int64], which: NDArray[np.bool_]) -> NDArray[np.int64]:
     """How many are true before each of *starts*."""
-    return np.searchsorted(np.flatnonzero(which), starts)
+    (places,) = which.nonzero()
+    return places.searchsorted(starts) if len(places) else np.zeros(len(starts), np.int64)
 
 
 def _lone_surrogates(units: NDArray[np.uint16], starts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -86,7 +88,7 @@ def _lone_surrogates(units: NDArray[np.uint16], starts: NDArray[np.int64]) -> ND
 
 def join(parts: Sequence[Utf8Strings]) -> pa.StringArray | pa.LargeStringArray:
     """One array of the strings of all pages; a large one if their text is over :data:`STRING_BYTE_COUNT_MAX`."""
-    byte_starts = np.cumsum([0, *(len(part.text) for part in parts)])
+    byte_starts = list(itertools.accumulate((len(part.text) for part in parts), initial=0))
     is_large = byte_starts[-1] > STRING_BYTE_COUNT_MAX
     start_type, arrow_type = (np.int64, pa.large_string()) if is_large else (np.int32, pa.string())
     if len(parts) == 1:
