@@ -265,3 +265,10 @@ def test_backups_do_not_go_where_the_databases_lie(vault: Vault, account: str) -
     with pytest.raises(errors.InvalidNameError, match="where the databases lie"):
         vault.configure_storage(BackupStorageSettings(enabled=True, account=account, container="backups"))
     assert vault.restore("storage:plain.abf", "new").database == "new"
+
+
+def test_a_name_that_microsofts_clients_refuse_is_warned_of(vault: Vault) -> None:
+    assert vault.restore("plain.abf", "A & B").warnings == (
+        "a database whose name has & is not shown to AMO and TOM, which refuse such names",
+    )
+    assert vault.restore("plain.abf", "A_and-B 2").warnings == ()

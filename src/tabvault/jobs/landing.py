@@ -28,6 +28,7 @@ from tabvault.errors import (
     XmlMetadataError,
 )
 from tabvault.formats.abf import backup_log, db_xml
+from tabvault.formats.xmla.database_names import NOT_IN_DATABASE_NAME
 from tabvault.jobs.database_name import check_database_name, id_problem
 from tabvault.jobs.origin import Origin
 from tabvault.model import consistency, security
@@ -243,7 +244,15 @@ def land(folder: DataFolder, landing: Landing, options: LandingOptions, meter: P
             container=Origin.of_container(container).to_json(),
             replaces=landing.replaces,
         )
-    return Landed(info, tuple(warnings))
+    return Landed(info, (*warnings, *_name_warnings(info.name)))
+
+
+def _name_warnings(name: str) -> list[str]:
+    """Microsoft's clients refuse a whole server for one name that they do not like, so it is left out of their list."""
+    disliked = sorted(set(NOT_IN_DATABASE_NAME.findall(name)))
+    if not disliked:
+        return []
+    return [f"a database whose name has {' '.join(disliked)} is not shown to AMO and TOM, which refuse such names"]
 
 
 def _stage_file(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final, NoReturn
 
+import pyarrow as pa
+
 from tabvault.engine import scan
 from tabvault.engine.column_cache import CachedTable, ColumnCache
 from tabvault.engine.rowsets import RowsetSource, is_rowset_query, query_rowset
@@ -17,8 +19,6 @@ from tabvault.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import pyarrow as pa
 
     from tabvault.engine.rowsets import CatalogEntry
     from tabvault.jobs.reading import OpenDatabase, Table
@@ -67,7 +67,7 @@ def query(
         table = query_rowset(text, source)
         yield Answer(table.schema, iter(table.to_batches()))
         return
-    tables = {table.name: _cached(database, table) for table in database.tables}
+    tables = {table.name: cached_table(database, table) for table in database.tables}
     if len(tables) < len(database.tables):
         names = [table.name for table in database.tables]
         tables |= {name: _nameless(name) for name in tables if names.count(name) > 1}
@@ -84,11 +84,18 @@ def _nameless(name: str) -> CachedTable:
     return CachedTable(fail, fail, cache=_CACHE, key=object())
 
 
-def _cached(database: OpenDatabase, table: Table) -> CachedTable:
+def cached_table(database: OpenDatabase, table: Table) -> CachedTable:
+    """A table whose decoded columns are kept between queries, of all who ask."""
     columns = {column.name: column for column in table.definition.columns}
     return CachedTable(
-        lambda: table.schema,
+        lambda: _schema(table),
         lambda name: scan.read_column(database.files, table.definition, columns[name]),
         cache=_CACHE,
         key=(database.key, table.definition.id),
     )
+
+
+def _schema(table: Table) -> pa.Schema:
+    """The table's columns. Those that cannot be read come last: to count rows, DuckDB asks for the first column."""
+    unreadable = {column.name for column in table.definition.columns if scan.type_problem(column) is not None}
+    return pa.schema(sorted(table.schema, key=lambda field: field.name in unreadable))

@@ -1,8 +1,9 @@
 """
 Changes to the ``metadata.sqlitedb`` of a database that is being staged.
 
-Changes are collected, then made to a copy in memory, and the copy takes the file's place: a file that shares its bytes
-with another version of the database (a hard link) keeps them. Page size and everything not named stay as they are.
+Changes are collected, then made to a copy in memory, all or none, and the copy takes the file's place: a file that
+shares its bytes with another version of the database (a hard link) keeps them. Page size and everything not named stay
+as they are.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class MetadataEdit:
     Changes to one file, and the counter that gives ids to its new rows.
 
     Args:
-        metadata: the file as it is; not needed after this.
+        metadata: the file as it is; may be closed after this.
 
     Raises:
         ModelError: the id counter ``DBPROPERTIES.MAXID`` is missing or exhausted.
@@ -41,6 +42,7 @@ class MetadataEdit:
         counter = metadata.properties().get("MAXID")
         if not isinstance(counter, int) or not 0 <= counter < _ID_MAX:
             raise ModelError(f"DBPROPERTIES: MAXID is {counter!r}, not a counter of ids")
+        self._metadata = metadata
         self._last_id = max(counter, _highest_id(metadata))
         self._counter = counter
         self._statements: list[tuple[str, tuple[Value, ...]]] = []
@@ -51,14 +53,46 @@ class MetadataEdit:
         return self._last_id
 
     def insert(self, table: str, cells: Mapping[str, Value]) -> None:
-        """Add a row to *table*; columns are named as in the file."""
-        columns = ", ".join(quoted(column) for column in cells)
+        """Add a row to *table*; columns are named as :class:`~tabvault.model.metadata.Metadata` names them."""
+        columns = ", ".join(self._column(table, column) for column in cells)
         places = ", ".join("?" * len(cells))
         self._statements.append((f"INSERT INTO {quoted(table)} ({columns}) VALUES ({places})", tuple(cells.values())))
+
+    def update(self, table: str, row_id: int, cells: Mapping[str, Value]) -> None:
+        """Change cells of the row of *table* with the id; columns are named as for :meth:`insert`."""
+        changes = ", ".join(f"{self._column(table, column)} = ?" for column in cells)
+        self._statements.append((f'UPDATE {quoted(table)} SET {changes} WHERE "ID" = ?', (*cells.values(), row_id)))
 
     def delete(self, table: str, row_id: int) -> None:
         """Remove the row of *table* with the id."""
         self._statements.append((f'DELETE FROM {quoted(table)} WHERE "ID" = ?', (row_id,)))
+
+    def set_property(self, name: str, value: int) -> None:
+        """Set a property of ``DBPROPERTIES`` that is there; one that this schema version does not have stays away."""
+        self._statements.append(('UPDATE "DBPROPERTIES" SET "VALUE" = ? WHERE "NAME" = ?', (value, name)))
+
+    def content(self, data: bytes) -> bytes:
+        """
+        The file *data* with the changes made; *data* itself when there are none.
+
+        Raises:
+            FormatError: the file is damaged, or its schema forbids a change.
+            LimitError: the changed file would be longer than one may be.
+        """
+        statements = list(self._statements)
+        if self._last_id > self._counter and statements:
+            statements.append(('UPDATE "DBPROPERTIES" SET "VALUE" = ? WHERE "NAME" = \'MAXID\'', (self._last_id,)))
+        if not statements:
+            return data
+        file = SqliteFile.to_edit(data, added_byte_count=sum(_byte_count(values) for _, values in statements))
+        try:
+            for sql, values in statements:
+                file.execute(sql, values)
+            content = file.content()
+        finally:
+            file.close()
+        Metadata.from_bytes(content).close()
+        return content
 
     def apply(self, path: Path) -> None:
         """
@@ -71,23 +105,21 @@ class MetadataEdit:
             DiskFullError: no room for the changed file.
             StorageError: the file cannot be read or replaced.
         """
-        statements = list(self._statements)
-        if self._last_id > self._counter and statements:
-            statements.append(('UPDATE "DBPROPERTIES" SET "VALUE" = ? WHERE "NAME" = \'MAXID\'', (self._last_id,)))
-        if not statements:
+        if not self._statements:
             return
         with _os_errors(path):
             data = path.read_bytes()
-        file = SqliteFile.to_edit(data)
-        try:
-            for sql, values in statements:
-                file.execute(sql, values)
-            content = file.content()
-        finally:
-            file.close()
-        Metadata.from_bytes(content).close()
+        content = self.content(data)
         with _os_errors(path):
             _replace(path, content)
+
+    def _column(self, table: str, column: str) -> str:
+        return quoted(self._metadata.stored_name(table, column))
+
+
+def _byte_count(values: tuple[Value, ...]) -> int:
+    """Room that *values* take in the file, numbers rounded up."""
+    return sum(8 if value is None else len(str(value).encode()) + 8 for value in values)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -122,6 +122,10 @@ class Metadata:
         """The columns of *table*, in order; none when this schema version has no such table."""
         return tuple(self._columns.get(table, ()))
 
+    def stored_name(self, table: str, column: str) -> str:
+        """The name that *column* of *table* has in the file; itself when there is none."""
+        return self._columns.get(table, {}).get(column, column)
+
     def rows(self, table: str, columns: Sequence[str] | None = None) -> Iterator[dict[str, Value]]:
         """
         The rows of *table*, in the order of the file.

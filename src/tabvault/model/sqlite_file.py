@@ -103,13 +103,17 @@ class SqliteFile:
         return cls(_in_memory(data), byte_count=len(data), authorizer=_authorize_reading)
 
     @classmethod
-    def to_edit(cls, data: bytes | memoryview) -> SqliteFile:
+    def to_edit(cls, data: bytes | memoryview, *, added_byte_count: int = 0) -> SqliteFile:
         """
         A copy of the file whose content is *data*, to change. Raises FormatError as the class does.
 
         What is deleted is overwritten with zeros, because names of people may have stood there.
+
+        Args:
+            data: the file.
+            added_byte_count: bytes of the values to be written: the limits of the connection go by the file's length.
         """
-        return cls(_in_memory(data), byte_count=len(data), authorizer=_authorize_editing)
+        return cls(_in_memory(data), byte_count=len(data) + added_byte_count, authorizer=_authorize_editing)
 
     def close(self) -> None:
         """Let go of the file."""

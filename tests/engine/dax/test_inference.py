@@ -12,8 +12,9 @@ from tabvault.engine.dax.inference import inferred_type
 from tabvault.model.metadata import Metadata
 from tabvault.model.objects import ColumnType, DataType
 
-COLUMNS = {"i": DataType.INT64, "r": DataType.DOUBLE, "t": DataType.STRING, "c": DataType.DECIMAL, "d": DataType.DATETIME}
 INTEGER, REAL, UNKNOWN = DataType.INT64, DataType.DOUBLE, DataType.UNKNOWN
+COLUMNS = {"i": INTEGER, "r": REAL, "t": DataType.STRING, "c": DataType.DECIMAL, "d": DataType.DATETIME}
+WORDS = ["[i]", "[r]", "[t]", "7", "0.5", "+", "-", "*", "/", "(", ")", "^", "F", ","]
 
 
 def column_type(table, column):
@@ -84,7 +85,7 @@ def test_depth_and_length_cost_no_more_than_their_words():
     assert inferred_type("1+" * 1_000_000 + "1", column_type) == UNKNOWN
 
 
-@given(st.lists(st.sampled_from(["[i]", "[r]", "[t]", "7", "0.5", "+", "-", "*", "/", "(", ")", "^", "F", ","]), max_size=12))
+@given(st.lists(st.sampled_from(WORDS), max_size=12))
 @settings(deadline=None, max_examples=300)
 def test_whatever_the_words_a_known_type_is_that_of_the_same_expression_in_python(words):
     found = inferred_type(" ".join(words), column_type)

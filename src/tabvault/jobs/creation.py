@@ -1,0 +1,122 @@
+"""
+A new database with a model that has no tables yet.
+
+It consists of what the smallest genuine database has: ``db.xml``, the key file and ``metadata.sqlitedb``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from tabvault.engine.dax.inference import inferred_type
+from tabvault.formats.abf import backup_log, crypt_key, db_xml, writer
+from tabvault.jobs.backup import filetime_now
+from tabvault.jobs.database_name import check_database_name
+from tabvault.jobs.landing import check_staged
+from tabvault.jobs.origin import Origin
+from tabvault.model.changes.apply import change_metadata
+from tabvault.model.changes.new_metadata import new_metadata
+from tabvault.model.changes.tree_changes import ExistingObjects
+from tabvault.model.file_set import METADATA_FILE
+from tabvault.model.metadata import Metadata
+
+if TYPE_CHECKING:
+    from tabvault.model.tmsl.tree import TabularObject
+    from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
+
+LANGUAGE: Final = 1033
+"""LCID of English (United States): the language of a database whose maker names none."""
+
+_LOG_FIELDS: Final = {
+    "BackupRestoreSyncVersion": "11.53",
+    "ServerRoot": "",
+    "SvrEncryptPwdFlag": "true",
+    "ServerEnableBinaryXML": "false",
+    "ServerEnableCompression": "false",
+    "CompressionFlag": "false",
+    "EncryptionFlag": "false",
+    "ObjectName": "",
+    "ObjectId": "",
+    "Write": "ReadWrite",
+    "OlapInfo": "false",
+    "IsTabular": "true",
+}
+"""What every genuine log says; a backup fills in the rest."""
+
+
+def create_database(
+    folder: DataFolder,
+    name: str,
+    *,
+    id: str | None = None,  # noqa: A002 - the word of the protocol
+    compatibility_level: int,
+    model: TabularObject | None = None,
+    language: int = LANGUAGE,
+    collation: str = "",
+    replaces: DatabaseInfo | None = None,
+) -> DatabaseInfo:
+    """
+    Make a database.
+
+    Args:
+        folder: the data folder.
+        name: of the database.
+        id: of the database; its name by default.
+        compatibility_level: from 1200.
+        model: what its model is; one without tables by default.
+        language: LCID.
+        collation: empty for the server's.
+        replaces: a database that it takes the place of, in one step.
+
+    Raises:
+        InvalidNameError: no database can have that name or id.
+        CompatibilityError: no schema is known for the level.
+        RequestError: such a model cannot be made.
+        DatabaseExistsError: another database has the name or the id.
+        StorageError: it cannot be written.
+    """
+    check_database_name(name)
+    database_id = check_database_name(id) if id else name
+    now = datetime.datetime.now(datetime.UTC)
+    content = new_metadata(compatibility_level, now=now)
+    with Metadata.from_bytes(content) as metadata:
+        changes = ExistingObjects(metadata).replace_changes(model) if model is not None else []
+    changed = change_metadata(content, changes, compatibility_level=compatibility_level, now=now, infer=inferred_type)
+    definition = db_xml.build(
+        name=name,
+        id=database_id,
+        object_id=str(uuid.uuid4()).upper(),
+        unique_id=str(uuid.uuid4()).upper(),
+        compatibility_level=compatibility_level,
+        language=language,
+        collation=collation,
+        created=now,
+    )
+    files = [
+        (f"{database_id}.0.db.xml", definition, backup_log.DATABASE_CLASS),
+        ("0.CryptKey.bin", _new_key_file(), backup_log.DATABASE_CLASS),
+        *((added, body, backup_log.TABULAR_CLASS) for added, body in changed.added_files.items()),
+        (METADATA_FILE, changed.content, backup_log.TABULAR_CLASS),
+    ]
+    origin = Origin(dict(_LOG_FIELDS), (), (str(language),), writer.EMPTY_PARTITIONS, None)
+    with folder.stage() as staged:
+        for file, body, group_class in files:
+            staged.add(file, [body], byte_count=len(body), last_write_time=filetime_now(), group_class=group_class)
+        check_staged(staged)
+        return staged.commit(
+            name=name,
+            database_id=database_id,
+            compatibility_level=compatibility_level,
+            read_write_mode="readWrite",
+            container=origin.to_json(),
+            replaces=replaces,
+        )
+
+
+def _new_key_file() -> bytes:
+    """A key of this database alone."""
+    padding = bytes(secrets.choice(range(1, 256)) for _ in range(37))
+    return crypt_key.build(secrets.token_bytes(24), padding)

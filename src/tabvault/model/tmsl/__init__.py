@@ -1,0 +1,1 @@
+"""TMSL: models and commands as JSON."""
