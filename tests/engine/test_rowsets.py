@@ -18,13 +18,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import sample_path
-from tabvault.engine.rowsets import CatalogEntry, RowsetSource, is_rowset_query, query_rowset, storage, tmschema
+from tabvault.engine.rowsets import (
+    CatalogEntry,
+    RowsetContext,
+    RowsetSource,
+    discover,
+    is_rowset_query,
+    query_rowset,
+    tmschema,
+)
 from tabvault.engine.rowsets.registry import rowsets
 from tabvault.errors import (
     FormatError,
     ModelError,
     QueryError,
     QueryNotSupportedError,
+    RequestError,
     TruncatedError,
     UnknownRowsetError,
 )
@@ -33,7 +42,8 @@ from tabvault.jobs.opening import open_backup
 from tabvault.model.container_files import ContainerFiles
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
-from tabvault.model.metadata import ESSENTIAL_TABLES, Metadata
+from tabvault.model.metadata import ESSENTIAL_TABLES, SYNONYMS, Metadata
+from tabvault.model.secrets import SECRET_COLUMNS
 
 CONTOSO = "sql-bi__Contoso.pbix"
 """Every kind of system table, 64 rowsets."""
@@ -65,6 +75,10 @@ def contoso():
 def small_metadata() -> bytes:
     with opened(SMALL) as (_, data):
         return data
+
+
+def whole(name: str, source: RowsetSource) -> pa.Table:
+    return discover(name, {}, RowsetContext.of_database(source))
 
 
 def asked(data: bytes, sql: str) -> list[tuple]:
@@ -100,6 +114,8 @@ def made(*statements: str) -> Metadata:
 @pytest.mark.parametrize(
     ("table", "name"),
     [
+        ("BindingInfo", "TMSCHEMA_BINDING_INFO_COLLECTION"),
+        ("StringIndexStorage", "TMSCHEMA_STRING_INDEX_STORAGES"),
         ("Model", "TMSCHEMA_MODEL"),
         ("Table", "TMSCHEMA_TABLES"),
         ("DataSource", "TMSCHEMA_DATA_SOURCES"),
@@ -218,42 +234,39 @@ def test_secrets_of_data_sources_never_come_out():
     data = changed(
         small_metadata(),
         "INSERT INTO DataSource (ID, Name, ConnectionString, Account, Password, Credential) VALUES "
-        "(9001, 'sql', 'Data Source=s;PWD=hush', 'DOM\\hush', 'hush', '{\"Password\":\"hush\"}'), (9002, 'none', NULL, '', NULL, NULL)",
+        "(9001, 'sql', 'Data Source=s;PWD=hush', 'DOM\\me', 'hush', '{\"Password\":\"hush\"}'), (9002, 'none', NULL, '', NULL, NULL)",
     )
     with Metadata.from_bytes(data) as metadata:
         table = tmschema.read_table(metadata, "DataSource")
         secret = table.select(["Name", "ConnectionString", "Account", "Password", "Credential"]).to_pylist()
     assert secret == [
-        dict.fromkeys(("ConnectionString", "Account", "Password", "Credential"), "********") | {"Name": "sql"},
-        dict.fromkeys(("ConnectionString", "Account", "Password", "Credential")) | {"Name": "none"},
-    ]
+        {"Name": "sql", "ConnectionString": "Data Source=s;PWD=********", "Account": "DOM\\me", "Password": "********", "Credential": '{"Password": "********"}'},
+        {"Name": "none", "ConnectionString": None, "Account": "", "Password": None, "Credential": None},
+    ]  # fmt: skip
     assert "hush" not in str(table.to_pylist())
 
 
 def test_every_metadata_table_of_a_genuine_file_is_a_rowset_with_the_rows_that_sqlite_finds(sample):
     with opened(sample.name) as (source, data):
-        served = rowsets(source)
-        tables = {name for (name,) in asked(data, "SELECT name FROM sqlite_master WHERE type = 'table'")} - {
-            "DBPROPERTIES"
-        }
-        assert len([name for name in served if name.startswith("TMSCHEMA_")]) == len(tables)
-        for table in tables:
-            rowset = served[tmschema.rowset_name(table)].read(source)
+        names = [name for (name,) in asked(data, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+        served = rowsets(RowsetContext.of_database(source))
+        for table in set(names) - {"DBPROPERTIES"}:
+            assert tmschema.rowset_name(table) in served
+            rowset = whole(tmschema.rowset_name(table), source)
             visible = "WHERE (SystemFlags & 1) = 0" if table in ("Table", "Column", "Partition") else ""
             rows = asked(data, f'SELECT * FROM "{table}" {visible}')
             assert rowset.num_rows == len(rows), table
-            assert rowset.num_columns == len(asked(data, f'PRAGMA table_info("{table}")')), table
-            for index, field in enumerate(rowset.schema):
-                stored = [row[index] for row in rows]
-                if (
-                    field.type in (pa.int64(), pa.float64(), pa.string())
-                    and (table, field.name) not in tmschema.SECRETS
-                ):
-                    assert rowset[field.name].to_pylist() == stored, (table, field.name)
-                elif field.type == pa.bool_():
-                    assert [None if cell is None else int(cell) for cell in rowset[field.name].to_pylist()] == stored
+            stored = asked(data, f'PRAGMA table_info("{table}")')
+            for index, (_, column, *_) in enumerate(stored):
+                name = SYNONYMS.get((table, column), column)
+                cells = [row[index] for row in rows]
+                kind = rowset.schema.field(name).type
+                if kind == pa.bool_():
+                    assert [None if cell is None else int(cell) for cell in rowset[name].to_pylist()] == cells
+                elif not pa.types.is_timestamp(kind) and (table, name) not in SECRET_COLUMNS:
+                    assert rowset[name].to_pylist() == cells, (table, name)
         for name in ("DISCOVER_STORAGE_TABLES", "DISCOVER_STORAGE_TABLE_COLUMNS"):
-            assert served[name].read(source).num_rows > 0
+            assert whole(name, source).num_rows > 0
 
 
 def test_no_name_of_a_system_table_is_among_the_tables_of_the_model(contoso):
@@ -265,7 +278,7 @@ def test_no_name_of_a_system_table_is_among_the_tables_of_the_model(contoso):
 
 
 def test_storage_tables_name_the_table_that_each_system_table_serves(contoso):
-    rows = storage.storage_tables(contoso).to_pylist()
+    rows = whole("DISCOVER_STORAGE_TABLES", contoso).to_pylist()
     assert len(rows) == len(contoso.model.tables) + len(contoso.model.system_tables)
     name_of = {str(table.id): table.name for table in contoso.model.tables}
     kinds = set()
@@ -282,8 +295,8 @@ def test_storage_tables_name_the_table_that_each_system_table_serves(contoso):
 @pytest.mark.parametrize("sample_name", [CONTOSO, "Hugoberry__DataModel.abf", "microsoft__Corporate_Spend.pbix"])
 def test_segments_account_for_every_byte_and_every_row_of_the_files(sample_name):
     with opened(sample_name) as (source, data):
-        rows = storage.storage_segments(source)
-        tables = storage.storage_tables(source)
+        rows = whole("DISCOVER_STORAGE_TABLE_COLUMN_SEGMENTS", source)
+        tables = whole("DISCOVER_STORAGE_TABLES", source)
         total = pc.sum(rows["ALLOCATED_SIZE"]).as_py()
         framed = sum(
             8 * stored.segment_count * (1 if table.is_system else 2)
@@ -317,7 +330,7 @@ def test_storage_columns_tell_types_encodings_and_dictionary_sizes(contoso):
     assert name["DATATYPE"] == "DBTYPE_WSTR"
     (file,) = [file for file in contoso.files.names() if file.endswith(f".{name['COLUMN_ID']}.dictionary")]
     assert name["DICTIONARY_SIZE"] == contoso.files.byte_count(file) > 0
-    types = set(storage.storage_columns(contoso)["COLUMN_TYPE"].to_pylist())
+    types = set(whole("DISCOVER_STORAGE_TABLE_COLUMNS", contoso)["COLUMN_TYPE"].to_pylist())
     assert types == {
         "BASIC_DATA",
         "HIERARCHY_POSITION_TO_DATAID",
@@ -360,7 +373,7 @@ def test_segments_of_a_damaged_file_are_an_error_with_its_name(contoso, ending):
     data = bytes(contoso.files.read(name))
     for damaged in (b"", data[:7], data[: len(data) // 2], b"\xff" * len(data)):
         with pytest.raises(FormatError) as caught:
-            storage.storage_segments(with_file(contoso, name, damaged))
+            whole("DISCOVER_STORAGE_TABLE_COLUMN_SEGMENTS", with_file(contoso, name, damaged))
         assert caught.value.file == name
 
 
@@ -368,7 +381,7 @@ def test_a_word_count_past_the_end_of_the_file_is_refused(contoso):
     name = next(name for name in contoso.files.names() if "CurrencyKey" in name and name.endswith(".idf"))
     data = (2**64 - 1).to_bytes(8, "little") + bytes(contoso.files.read(name))[8:]
     with pytest.raises(TruncatedError):
-        storage.storage_segments(with_file(contoso, name, data))
+        whole("DISCOVER_STORAGE_TABLE_COLUMN_SEGMENTS", with_file(contoso, name, data))
 
 
 # ---------------------------------------------------------------------------------------------------- lists
@@ -398,13 +411,18 @@ def test_catalogs_lists_all_databases_by_name(contoso):
 
 
 def test_every_listed_rowset_can_be_read_and_no_other_is_there(contoso):
+    context = RowsetContext.of_database(contoso)
     listed = query_rowset("SELECT [SchemaName] FROM $System.DISCOVER_SCHEMA_ROWSETS", contoso)["SchemaName"].to_pylist()
-    assert listed == list(rowsets(contoso))
+    assert listed == list(rowsets(context))
     assert {"TMSCHEMA_TABLES", "TMSCHEMA_DICTIONARY_STORAGES", "DBSCHEMA_CATALOGS", "DISCOVER_STORAGE_TABLES"} <= set(
         listed
     )
-    for rowset in rowsets(contoso).values():
-        assert rowset.read(contoso).num_columns > 1
+    for rowset in rowsets(context).values():
+        if any(restriction.required for restriction in rowset.restrictions):
+            with pytest.raises(RequestError, match="required"):
+                discover(rowset.name, {}, context)
+        else:
+            assert set(rowset.schema.names) <= set(discover(rowset.name, {}, context).schema.names)
 
 
 # ---------------------------------------------------------------------------------------------------- SELECT
@@ -454,6 +472,16 @@ def test_a_select_over_a_rowset_is_answered(contoso, text, answer):
     assert [tuple(row.values()) for row in table.to_pylist()] == answer
 
 
+def test_systemrestrictschema_gives_a_rowset_its_restrictions(contoso):
+    text = "SELECT [Name] FROM SystemRestrictSchema($SYSTEM.TMSCHEMA_TABLES, [Name] = 'CUSTOMER', ID = '13') WHERE [ID] > 0"
+    assert query_rowset(text, contoso).to_pylist() == [{"Name": "Customer"}]
+    assert query_rowset(text.replace("'13'", "10"), contoso).num_rows == 0
+    with pytest.raises(RequestError, match="Nonsense restriction"):
+        query_rowset("SELECT * FROM SYSTEMRESTRICTSCHEMA($SYSTEM.TMSCHEMA_TABLES, [Nonsense] = '1')", contoso)
+    with pytest.raises(QueryError, match="there twice"):
+        query_rowset("SELECT * FROM SYSTEMRESTRICTSCHEMA($SYSTEM.TMSCHEMA_TABLES, [ID] = '1', [ID] = '2')", contoso)
+
+
 def test_an_alias_names_the_column(contoso):
     table = query_rowset("SELECT [Name] AS [a name], ID b FROM $SYSTEM.TMSCHEMA_TABLES", contoso)
     assert table.schema.names == ["a name", "b"]
@@ -461,7 +489,9 @@ def test_an_alias_names_the_column(contoso):
 
 def test_the_types_of_a_rowset_survive_its_query(contoso):
     table = query_rowset("SELECT * FROM $SYSTEM.TMSCHEMA_PARTITIONS", contoso)
-    assert table.schema == rowsets(contoso)["TMSCHEMA_PARTITIONS"].read(contoso).schema
+    assert table.schema.equals(whole("TMSCHEMA_PARTITIONS", contoso).schema, check_metadata=True)
+    part = query_rowset("SELECT [Name] AS n, [ID] FROM $SYSTEM.TMSCHEMA_PARTITIONS", contoso)
+    assert [field.metadata for field in part.schema] == [{b"xmla": b"string"}, {b"xmla": b"unsignedLong"}]
 
 
 @pytest.mark.parametrize(
@@ -483,7 +513,14 @@ def test_the_types_of_a_rowset_survive_its_query(contoso):
         ("SELECT OPENROWSET('x') FROM $SYSTEM.TMSCHEMA_TABLES", "OPENROWSET"),
         ("SELECT CASE WHEN [ID] = 1 THEN 1 END FROM $SYSTEM.TMSCHEMA_TABLES", "CASE"),
         ("SELECT TOP 2 PERCENT * FROM $SYSTEM.TMSCHEMA_TABLES", "LIMIT OPTIONS"),
-        ("SELECT * FROM SYSTEMRESTRICTSCHEMA($SYSTEM.TMSCHEMA_TABLES, [ID] = '1')", "SYSTEMRESTRICTSCHEMA"),
+        ("SELECT * FROM SYSTEMRESTRICTSCHEMA($SYSTEM.TMSCHEMA_TABLES, [ID] > '1')", "GT"),
+        ("SELECT * FROM SYSTEMRESTRICTSCHEMA($SYSTEM.TMSCHEMA_TABLES, [ID] = 1 + 1)", "EQ"),
+        ("SELECT * FROM SYSTEMRESTRICTSCHEMA($SYSTEM.TMSCHEMA_TABLES, 1)", "LITERAL"),
+        ("SELECT * FROM SYSTEMRESTRICTSCHEMA('$SYSTEM.TMSCHEMA_TABLES')", "LITERAL"),
+        ("SELECT * FROM SYSTEMRESTRICTSCHEMA()", "SYSTEMRESTRICTSCHEMA"),
+        ("SELECT SYSTEMRESTRICTSCHEMA(1) FROM SYSTEMRESTRICTSCHEMA($SYSTEM.TMSCHEMA_TABLES)", "SYSTEMRESTRICTSCHEMA"),
+        ("SELECT * FROM SYSTEMRESTRICTSCHEMA(Other.TMSCHEMA_TABLES, [ID] = '1')", "one rowset"),
+        ("SELECT * FROM OTHERFUNCTION($SYSTEM.TMSCHEMA_TABLES)", "OTHERFUNCTION"),
         ("SELECT * FROM $SYSTEM.TMSCHEMA_TABLES UNION ALL SELECT * FROM $SYSTEM.TMSCHEMA_TABLES", "UNION"),
         ("WITH a AS (SELECT 1 AS x) SELECT * FROM $SYSTEM.TMSCHEMA_TABLES", "WITH"),
         ("SELECT * INTO x FROM $SYSTEM.TMSCHEMA_TABLES", "INTO"),

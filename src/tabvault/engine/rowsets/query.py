@@ -3,6 +3,7 @@ SELECT over a schema rowset::
 
     SELECT [DISTINCT] [TOP n] * | column [AS name], ... FROM $SYSTEM.rowset
     [WHERE condition] [ORDER BY column [DESC], ...]
+    ... FROM SYSTEMRESTRICTSCHEMA($SYSTEM.rowset, restriction = 'value', ...) ...
 
 A condition compares columns and literals with ``= <> < <= > >= IN BETWEEN LIKE IS NULL`` and joins with ``AND OR
 NOT``; LEFT and RIGHT are the functions there are. Names are written bare, ``[in brackets]`` or ``"quoted"``, in any
@@ -18,11 +19,14 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from tabvault.engine.rowsets.discover import discover
 from tabvault.engine.rowsets.registry import find_rowset
+from tabvault.engine.rowsets.source import RowsetContext, RowsetSource
 from tabvault.engine.sql import query_sql
 from tabvault.engine.statement import TEXT_BYTE_COUNT_MAX, place
 from tabvault.engine.suggestion import close_names
@@ -31,9 +35,6 @@ from tabvault.errors import QueryError, QueryNotSupportedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
-
-    from tabvault.engine.rowsets.source import RowsetSource
 
 SCHEMA: Final = "$system"
 """The schema that rowsets are in, in lower case."""
@@ -72,6 +73,9 @@ _ALLOWED: Final = (
     exp.Order,
     exp.Ordered,
 )
+RESTRICT: Final = "SYSTEMRESTRICTSCHEMA"
+"""The table function that gives a rowset restrictions, which some must have."""
+
 _DIALECT: Final = "tsql"
 """The dialect whose quoting, TOP and literals are those of a rowset query."""
 
@@ -91,30 +95,37 @@ def is_rowset_query(text: str) -> bool:
     )
 
 
-def query_rowset(text: str, source: RowsetSource) -> pa.Table:
+def query_rowset(text: str, context: RowsetContext | RowsetSource) -> pa.Table:
     """
-    Answer *text* from the rowsets of *source*.
+    Answer *text* from the rowsets that *context* gives; of a database alone, as its owner sees it without a server.
+
+    A column that is taken as it is keeps its type of XML schema, see :func:`~.discover.discover`.
 
     Raises:
         UnknownRowsetError: there is no such rowset.
+        RequestError: a restriction is unknown, or one is missing without which the rowset has no rows.
+        NotAuthorizedError: the rowset is not for the caller.
         QueryNotSupportedError: *text* has more than a rowset query may have.
         QueryError: it does not parse, names a column that is not there, or compares what cannot be compared.
         ModelError: the metadata contradict themselves.
         FormatError: a file is damaged.
     """
     query = _parse(text)
+    restrictions = _take_restrictions(query)
     for node in query.walk():
         _check_node(node)
     table = query.find(exp.Table)
     if table is None or table.db.lower() != SCHEMA:
         raise QueryNotSupportedError("query does not name one rowset", hint="write FROM $SYSTEM.rowset")
-    rowset = find_rowset(table.name, source)
-    data = rowset.read(source)
+    if isinstance(context, RowsetSource):
+        context = RowsetContext.of_database(context)
+    rowset = find_rowset(table.name, context)
+    data = discover(rowset.name, restrictions, context)
     _check_columns(query, data.schema.names, text)
     table.replace(exp.table_(rowset.name, quoted=True))
     try:
         with query_sql(query.sql("duckdb", identify=True), {rowset.name: _Rows(data)}) as result:
-            return result.read_all()
+            return _with_types(result.read_all(), query, data.schema)
     except QueryError as error:
         # Its place is one in the text made here, which nobody has seen.
         raise QueryError(error.message, hint=error.hint) from error
@@ -130,6 +141,23 @@ class _Rows:
     def read(self, columns: Sequence[str]) -> pa.Table:
         """The columns of these names."""
         return self._data.select(columns)
+
+
+def _with_types(answer: pa.Table, query: exp.Select, columns: pa.Schema) -> pa.Table:
+    """The answer with the metadata of the fields that it takes as they are; DuckDB does not pass them on."""
+    by_lower = {field.name.lower(): field for field in columns}
+    taken: list[str] = []
+    for item in query.expressions:
+        if isinstance(item, exp.Star):
+            taken += columns.names
+        else:
+            column = item.unalias()
+            taken.append(column.name if isinstance(column, exp.Column) else "")
+    fields = []
+    for field, name in zip(answer.schema, taken, strict=True):
+        origin = by_lower.get(name.lower())
+        fields.append(field.with_metadata(origin.metadata) if origin and origin.type == field.type else field)
+    return answer.replace_schema_metadata().cast(pa.schema(fields))
 
 
 def _parse(text: str) -> exp.Select:
@@ -148,6 +176,35 @@ def _parse(text: str) -> exp.Select:
     if not isinstance(statements[0], exp.Select):
         raise _refused(statements[0])
     return statements[0]
+
+
+def _take_restrictions(query: exp.Select) -> dict[str, str]:
+    """Put the rowset in the place of SYSTEMRESTRICTSCHEMA, and return the restrictions in it; none without it."""
+    source = query.find(exp.Table)
+    call = source.this if source else None
+    if not isinstance(call, exp.Anonymous) or call.name.upper() != RESTRICT:
+        return {}
+    if len(list(query.find_all(exp.Anonymous))) > 1 or not call.expressions:
+        raise _refused(call)
+    rowset, *comparisons = call.expressions
+    if not isinstance(rowset, exp.Column) or rowset.args.get("db"):
+        raise _refused(rowset)
+    restrictions: dict[str, str] = {}
+    for comparison in comparisons:
+        name, value = comparison.args.get("this"), comparison.args.get("expression")
+        if not (
+            isinstance(comparison, exp.EQ)
+            and isinstance(name, exp.Column)
+            and isinstance(value, exp.Literal | exp.Boolean)
+        ):
+            raise _refused(comparison)
+        if name.name in restrictions:
+            raise QueryError(f"restriction {name.name!r} is there twice")
+        restrictions[name.name] = value.name if isinstance(value, exp.Literal) else str(value.this)
+    assert source is not None, "the call stands in it"
+    source.set("this", rowset.this)
+    source.set("db", rowset.args.get("table"))
+    return restrictions
 
 
 def _parse_error(error: ParseError) -> QueryError:

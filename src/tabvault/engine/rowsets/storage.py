@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-
+from tabvault.engine.rowsets.database import of_database
+from tabvault.engine.rowsets.definition import OLAP_GUID, Rowset, restrictions, schema
 from tabvault.errors import FormatError, ModelError
 from tabvault.formats.byte_source import check_range
 from tabvault.formats.cursor import Cursor
@@ -38,74 +38,30 @@ from tabvault.model.objects import DataType
 from tabvault.model.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from tabvault.engine.rowsets.definition import RowsetRequest
     from tabvault.engine.rowsets.source import RowsetSource
     from tabvault.formats.byte_source import ByteSource
     from tabvault.formats.vertipaq.idfmeta import SegmentMeta
     from tabvault.model.metadata import Metadata
     from tabvault.model.objects import Column, ColumnPartitionStorage, Model, Table
 
-_OWNER_COLUMNS: Final = [
-    ("DATABASE_NAME", pa.string()),
-    ("CUBE_NAME", pa.string()),
-    ("MEASURE_GROUP_NAME", pa.string()),
-]
-
-TABLES: Final = pa.schema(
-    [
-        *_OWNER_COLUMNS,
-        ("PARTITION_NAME", pa.string()),
-        ("DIMENSION_NAME", pa.string()),
-        ("TABLE_ID", pa.string()),
-        ("TABLE_PARTITIONS_COUNT", pa.int64()),
-        ("HINT_TABLE_TYPE", pa.string()),
-        ("ROWS_COUNT", pa.int64()),
-        ("RIVIOLATION_COUNT", pa.int64()),
-    ]
+TABLES: Final = schema(
+    "DATABASE_NAME CUBE_NAME MEASURE_GROUP_NAME PARTITION_NAME DIMENSION_NAME TABLE_ID TABLE_PARTITIONS_COUNT:long"
+    " HINT_TABLE_TYPE ROWS_COUNT:long RIVIOLATION_COUNT:long"
 )
-COLUMNS: Final = pa.schema(
-    [
-        *_OWNER_COLUMNS,
-        ("DIMENSION_NAME", pa.string()),
-        ("ATTRIBUTE_NAME", pa.string()),
-        ("TABLE_ID", pa.string()),
-        ("COLUMN_ID", pa.string()),
-        ("COLUMN_TYPE", pa.string()),
-        ("COLUMN_ENCODING", pa.int64()),
-        ("DATATYPE", pa.string()),
-        ("ISKEY", pa.bool_()),
-        ("ISUNIQUE", pa.bool_()),
-        ("ISNULLABLE", pa.bool_()),
-        ("ISROWNUMBER", pa.bool_()),
-        ("DICTIONARY_SIZE", pa.int64()),
-        ("DICTIONARY_ISPAGEABLE", pa.bool_()),
-        ("DICTIONARY_ISRESIDENT", pa.bool_()),
-        ("DICTIONARY_TEMPERATURE", pa.float64()),
-        ("DICTIONARY_LAST_ACCESSED", pa.timestamp("us")),
-    ]
+COLUMNS: Final = schema(
+    "DATABASE_NAME CUBE_NAME MEASURE_GROUP_NAME DIMENSION_NAME ATTRIBUTE_NAME TABLE_ID COLUMN_ID COLUMN_TYPE"
+    " COLUMN_ENCODING:long DATATYPE ISKEY:boolean ISUNIQUE:boolean ISNULLABLE:boolean ISROWNUMBER:boolean"
+    " DICTIONARY_SIZE:unsignedLong DICTIONARY_ISPAGEABLE:boolean DICTIONARY_ISRESIDENT:boolean"
+    " DICTIONARY_TEMPERATURE:double DICTIONARY_LAST_ACCESSED:dateTime"
 )
-SEGMENTS: Final = pa.schema(
-    [
-        *_OWNER_COLUMNS,
-        ("PARTITION_NAME", pa.string()),
-        ("DIMENSION_NAME", pa.string()),
-        ("TABLE_ID", pa.string()),
-        ("COLUMN_ID", pa.string()),
-        ("SEGMENT_NUMBER", pa.int64()),
-        ("TABLE_PARTITION_NUMBER", pa.int64()),
-        ("RECORDS_COUNT", pa.int64()),
-        ("ALLOCATED_SIZE", pa.int64()),
-        ("USED_SIZE", pa.int64()),
-        ("COMPRESSION_TYPE", pa.string()),
-        ("BITS_COUNT", pa.int64()),
-        ("BOOKMARK_BITS_COUNT", pa.int64()),
-        ("VERTIPAQ_STATE", pa.string()),
-        ("ISPAGEABLE", pa.bool_()),
-        ("ISRESIDENT", pa.bool_()),
-        ("TEMPERATURE", pa.float64()),
-        ("LAST_ACCESSED", pa.timestamp("us")),
-    ]
+SEGMENTS: Final = schema(
+    "DATABASE_NAME CUBE_NAME MEASURE_GROUP_NAME PARTITION_NAME DIMENSION_NAME TABLE_ID COLUMN_ID SEGMENT_NUMBER:long"
+    " TABLE_PARTITION_NUMBER:long RECORDS_COUNT:unsignedLong ALLOCATED_SIZE:unsignedLong USED_SIZE:unsignedLong"
+    " COMPRESSION_TYPE BITS_COUNT:long BOOKMARK_BITS_COUNT:long VERTIPAQ_STATE ISPAGEABLE:boolean ISRESIDENT:boolean"
+    " TEMPERATURE:double LAST_ACCESSED:dateTime"
 )
 
 _DATA_TYPES: Final[dict[int, str]] = {
@@ -126,53 +82,44 @@ _SYSTEM_COLUMN_TYPES: Final = {
 _WORD_BYTE_COUNT: Final = 8
 
 
-def storage_tables(source: RowsetSource) -> pa.Table:
+def storage_tables(_request: RowsetRequest, source: RowsetSource) -> Iterator[Mapping[str, object]]:
     """``DISCOVER_STORAGE_TABLES``: one row per table that has storage."""
-    rows = []
     for table, names in _stored_tables(source):
         partitions = table.partitions
-        rows.append(
-            {
-                **names,
-                "PARTITION_NAME": partitions[0].name if len(partitions) == 1 else None,
-                "TABLE_PARTITIONS_COUNT": len(partitions),
-                "ROWS_COUNT": table.row_count,
-            }
-        )
-    return _rowset(rows, TABLES)
+        yield {
+            **names,
+            "PARTITION_NAME": partitions[0].name if len(partitions) == 1 else None,
+            "TABLE_PARTITIONS_COUNT": len(partitions),
+            "ROWS_COUNT": table.row_count,
+        }
 
 
-def storage_columns(source: RowsetSource) -> pa.Table:
+def storage_columns(_request: RowsetRequest, source: RowsetSource) -> Iterator[Mapping[str, object]]:
     """``DISCOVER_STORAGE_TABLE_COLUMNS``: one row per column that has storage."""
     flags = {record.id: record for record in Records(source.metadata, "Column", ("IsKey", "IsUnique", "IsNullable"))}
-    rows = []
     for table, names in _stored_tables(source):
         for column in table.columns:
             if column.storage is None:
                 continue
             dictionary = column.storage.dictionary
             file = dictionary.file if dictionary else None
-            rows.append(
-                {
-                    **names,
-                    "ATTRIBUTE_NAME": column.name,
-                    "COLUMN_ID": column.storage.name,
-                    "COLUMN_TYPE": _column_type(table, column),
-                    "COLUMN_ENCODING": dictionary.type if dictionary else 0,
-                    "DATATYPE": _DATA_TYPES.get(column.data_type, "N/A"),
-                    "ISKEY": flags[column.id].flag("IsKey"),
-                    "ISUNIQUE": flags[column.id].flag("IsUnique"),
-                    "ISNULLABLE": flags[column.id].flag("IsNullable"),
-                    "ISROWNUMBER": column.is_row_number,
-                    "DICTIONARY_SIZE": source.files.byte_count(file) if file else 0,
-                }
-            )
-    return _rowset(rows, COLUMNS)
+            yield {
+                **names,
+                "ATTRIBUTE_NAME": column.name,
+                "COLUMN_ID": column.storage.name,
+                "COLUMN_TYPE": _column_type(table, column),
+                "COLUMN_ENCODING": dictionary.type if dictionary else 0,
+                "DATATYPE": _DATA_TYPES.get(column.data_type, "N/A"),
+                "ISKEY": flags[column.id].flag("IsKey"),
+                "ISUNIQUE": flags[column.id].flag("IsUnique"),
+                "ISNULLABLE": flags[column.id].flag("IsNullable"),
+                "ISROWNUMBER": column.is_row_number,
+                "DICTIONARY_SIZE": source.files.byte_count(file) if file else 0,
+            }
 
 
-def storage_segments(source: RowsetSource) -> pa.Table:
+def storage_segments(_request: RowsetRequest, source: RowsetSource) -> Iterator[Mapping[str, object]]:
     """``DISCOVER_STORAGE_TABLE_COLUMN_SEGMENTS``: one row per segment, read from the files of all columns."""
-    rows: list[dict[str, Any]] = []
     for table, names in _stored_tables(source):
         partitions = {partition.storage.id: partition for partition in table.partitions if partition.storage}
         for column in table.columns:
@@ -184,16 +131,7 @@ def storage_segments(source: RowsetSource) -> pa.Table:
                     "TABLE_PARTITION_NUMBER": partition.storage.storage_position if partition.storage else None,
                     "COLUMN_ID": column.storage.name if column.storage else None,
                 }
-                rows.extend({**place, **segment} for segment in _segments(source, stored))
-    return _rowset(rows, SEGMENTS)
-
-
-def _rowset(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """The rows under *schema*; what a row does not have is NULL."""
-    try:
-        return pa.Table.from_pylist(rows, schema)
-    except (pa.ArrowException, OverflowError) as error:
-        raise ModelError(f"storage facts do not fit a rowset: {error}") from error
+                yield from ({**place, **segment} for segment in _segments(source, stored))
 
 
 def _stored_tables(source: RowsetSource) -> Iterator[tuple[Table, dict[str, Any]]]:
@@ -291,3 +229,33 @@ def _word_counts(idf: ByteSource, segments: tuple[SegmentMeta, ...], *, file: st
                 raise error.in_file(file) from None
             offset += _WORD_BYTE_COUNT * (1 + counts[part])
         yield counts[0], counts[1]
+
+
+ROWSETS: Final = (
+    Rowset(
+        "DISCOVER_STORAGE_TABLES",
+        OLAP_GUID.format(0x43),
+        "tables as the storage engine sees them",
+        TABLES,
+        restrictions("DATABASE_NAME CUBE_NAME MEASURE_GROUP_NAME TABLE_ID", on=TABLES),
+        of_database(storage_tables, named_by="DATABASE_NAME", for_administrators=True),
+    ),
+    Rowset(
+        "DISCOVER_STORAGE_TABLE_COLUMNS",
+        OLAP_GUID.format(0x44),
+        "columns as the storage engine sees them",
+        COLUMNS,
+        restrictions("DATABASE_NAME CUBE_NAME MEASURE_GROUP_NAME TABLE_ID COLUMN_ID COLUMN_TYPE", on=COLUMNS),
+        of_database(storage_columns, named_by="DATABASE_NAME", for_administrators=True),
+    ),
+    Rowset(
+        "DISCOVER_STORAGE_TABLE_COLUMN_SEGMENTS",
+        OLAP_GUID.format(0x45),
+        "segments of columns",
+        SEGMENTS,
+        restrictions(
+            "DATABASE_NAME CUBE_NAME MEASURE_GROUP_NAME PARTITION_NAME TABLE_ID COLUMN_ID SEGMENT_NUMBER", on=SEGMENTS
+        ),
+        of_database(storage_segments, named_by="DATABASE_NAME", for_administrators=True),
+    ),
+)
