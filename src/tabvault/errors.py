@@ -53,6 +53,7 @@ Every error that Tabvault raises on purpose.
       ServerError
         ServerUnreachableError  the server cannot be reached, or answers what no server of ours answers
         ServerNotSecuredError  it would serve passwords to a network in the clear
+        ServerEndingError      it drains, and begins nothing new
 
 A message is lower case, without a full stop, with both values and the place; the way out goes into ``hint``.
 Builtins (``ValueError``, ``AssertionError``) mean a mistake of ours. Only ``faces`` turns these into exit statuses.
@@ -485,3 +486,10 @@ class ServerNotSecuredError(ServerError):
     """It would take passwords from a network in the clear."""
 
     code = "server_not_secured"
+
+
+class ServerEndingError(ServerError):
+    """The server drains: it begins nothing new."""
+
+    code = "server_ending"
+    http_status = 503

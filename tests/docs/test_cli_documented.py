@@ -19,6 +19,12 @@ TEXT = read(DOCS / "reference" / "cli.md")
 SHARED = {"--data", "--json", "--help"}
 """Options of every command, documented once."""
 
+ON_SERVER = {"--server", "--user", "--login-password-file", "--api-key-file", "--ca-file"}
+"""Options of every command that works on a server too, documented once."""
+
+HERE_ONLY = {"serve", "storage configure"}
+"""Commands that work on a data folder and nothing else."""
+
 
 def commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
     """Every command that does something, by the words one types."""
@@ -38,7 +44,7 @@ def parameters(name: str) -> dict[str, str]:
     help_text = " ".join(command.get_help(typer.Context(command, info_name=name)).split())
     found = {}
     for parameter in command.params:
-        if SHARED.intersection(parameter.opts):
+        if (SHARED | ON_SERVER).intersection(parameter.opts):
             continue
         if parameter.param_type_name == "argument":
             spelling = parameter.metavar if parameter.required else f"[{parameter.metavar}]"
@@ -74,6 +80,18 @@ def test_every_command_has_the_shared_options(name: str) -> None:
     assert shared | {"--help"} == SHARED
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_all_options_for_a_server_or_none(name: str) -> None:
+    found = {option for parameter in COMMANDS[name].params for option in parameter.opts} & ON_SERVER
+    assert found == (set() if name in HERE_ONLY else ON_SERVER)
+
+
+def test_the_options_for_a_server_are_documented_in_a_section_of_their_own() -> None:
+    options, variables = tables(section(TEXT, "On a server"))
+    assert {row["option"].split()[0].strip("`") for row in options} == ON_SERVER
+    assert {row["environment variable"] for row in variables} == {"`TABVAULT_SERVER`", "`TABVAULT_API_KEY`"}
+
+
 def test_the_shared_options_are_documented_with_their_defaults() -> None:
     options, variables = tables(section(TEXT, "For every command"))
     assert {row["option"].split()[0].strip("`") for row in options} == SHARED
@@ -84,4 +102,4 @@ def test_the_shared_options_are_documented_with_their_defaults() -> None:
 
 def test_there_is_no_section_for_a_command_that_is_gone() -> None:
     sections = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
-    assert set(sections) - {"For every command"} == COMMANDS.keys()
+    assert set(sections) - {"For every command", "On a server"} == COMMANDS.keys()

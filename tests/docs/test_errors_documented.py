@@ -7,6 +7,7 @@ import re
 from docs.documents import DOCS, read, section, tables
 from tabvault import errors
 from tabvault.faces.cli import failure
+from tabvault.faces.server.xmla.faults import code_of
 
 _OTHER_WORDS = {"format_version"}
 """Begins like a code and is none."""
@@ -36,6 +37,11 @@ def test_every_error_is_documented_as_it_is() -> None:
         (row["code"], row["class"], row["above it"], int(row["exit status"]), int(row["HTTP"])) for row in documented()
     }
     assert as_documented == as_it_is
+
+
+def test_the_number_of_each_error_for_xmla_is_documented() -> None:
+    as_it_is = {f"`{kind.code}`": f"`0x{code_of(kind):08X}`" for kind in classes()}
+    assert {row["code"]: row["XMLA"] for row in documented()} == as_it_is
 
 
 def test_no_error_is_documented_twice_or_without_a_reason() -> None:

@@ -58,7 +58,7 @@ def test_every_method_of_a_vault_is_documented_with_its_options() -> None:
         if not name.startswith("_") and name not in {"close", "file"}
     }
     properties = {name for name, _ in inspect.getmembers(tabvault.Vault, lambda value: isinstance(value, property))}
-    assert documented.keys() == methods.keys() | (properties - {"folder"})
+    assert documented.keys() == methods.keys() | (properties - {"folder", "own_folder"})
     for name, parameters in methods.items():
         has_keywords = any(kind for kind, _ in parameters)
         assert documented[name] == {parameter for _, parameter in parameters} | ({"*"} if has_keywords else set()), name

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabvault.faces.cli.text import byte_size, duration, field, printable, quantity
+from tabvault.faces.text import byte_size, duration, field, printable, quantity
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabvault.faces.cli import rows
+from tabvault.faces import rows
 
 _DAY = datetime.datetime(2020, 1, 2)  # noqa: DTZ001 - a model's dates have no zone
 

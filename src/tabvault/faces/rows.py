@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvault.faces.cli.text import field, printable
+from tabvault.faces.text import field, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

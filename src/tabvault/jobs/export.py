@@ -13,7 +13,7 @@ import base64
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 import pyarrow as pa
 import pyarrow.csv
@@ -25,7 +25,7 @@ from tabvault.jobs.progress import ProgressMeter
 from tabvault.storage.os_errors import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tabvault.jobs.progress import Progress
@@ -54,6 +54,29 @@ class ExportedFile:
     column_count: int
     byte_count: int
     warnings: tuple[str, ...]
+
+
+class ExportTable(Protocol):
+    """A table that can be written."""
+
+    @property
+    def name(self) -> str:
+        """The table's name in the model."""
+        ...
+
+    @property
+    def row_count(self) -> int:
+        """Its rows, for the progress."""
+        ...
+
+    def read(self, warnings: list[str]) -> pa.Table:
+        """
+        Every column that can be exported; what is left out, and what is not quite as in the files, goes to *warnings*.
+
+        Raises:
+            FormatError, ModelError: it cannot be read; other tables may.
+        """
+        ...
 
 
 def export_tables(
@@ -88,7 +111,29 @@ def export_tables(
     if format_ not in get_args(ExportFormat):
         raise ValueError(f"format_ is {format_!r}, not one of {', '.join(get_args(ExportFormat))}")
     tables = (database.table(table),) if table is not None else database.tables
-    names = file_names([t.name for t in database.tables], ending=format_)
+    all_names = [t.name for t in database.tables]
+    return write_tables([_OwnTable(one) for one in tables], all_names, to, format_=format_, progress=progress)
+
+
+def write_tables(
+    tables: Sequence[ExportTable],
+    all_names: list[str],
+    to: Path,
+    *,
+    format_: ExportFormat,
+    progress: Callable[[Progress], None] | None,
+) -> list[ExportedFile]:
+    """
+    Write *tables*; the rest as :func:`export_tables`.
+
+    Args:
+        tables: those that are wanted.
+        all_names: names of all tables of the database: a table's file has the same name whether all are written or one.
+        to: folder.
+        format_: of the files.
+        progress: told after each piece of rows.
+    """
+    names = file_names(all_names, ending=format_)
     meter = ProgressMeter(progress)
     meter.step("exporting", sum(t.row_count for t in tables), unit="rows")
     with storage_errors(f"folder {to}"):
@@ -137,25 +182,38 @@ def _naming_tables(failed: list[tuple[str, FormatError | ModelError]]) -> Format
     return first
 
 
-def _export(table: Table, path: Path, format_: ExportFormat, meter: ProgressMeter) -> ExportedFile:
+class _OwnTable:
+    """A table of an opened database."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.name = table.name
+        self.row_count = table.row_count
+
+    def read(self, warnings: list[str]) -> pa.Table:
+        table = self._table
+        columns: list[str] = []
+        for column in table.definition.columns:
+            if column.is_row_number:
+                continue
+            problem = scan.type_problem(column)
+            if problem is not None:
+                warnings.append(f"column {column.name!r} left out: {problem}")
+            elif scan.lacks_values(table.definition, column):
+                warnings.append(f"column {column.name!r} left out: it was never calculated")
+            else:
+                columns.append(column.name)
+        return scan.read_table(
+            table.files,
+            table.definition,
+            columns,
+            warn=lambda column, warning: warnings.append(f"column {column!r}: {warning}"),
+        )
+
+
+def _export(table: ExportTable, path: Path, format_: ExportFormat, meter: ProgressMeter) -> ExportedFile:
     warnings: list[str] = []
-    columns: list[str] = []
-    for column in table.definition.columns:
-        if column.is_row_number:
-            continue
-        problem = scan.type_problem(column)
-        if problem is not None:
-            warnings.append(f"column {column.name!r} left out: {problem}")
-        elif scan.lacks_values(table.definition, column):
-            warnings.append(f"column {column.name!r} left out: it was never calculated")
-        else:
-            columns.append(column.name)
-    data = scan.read_table(
-        table.files,
-        table.definition,
-        columns,
-        warn=lambda column, warning: warnings.append(f"column {column!r}: {warning}"),
-    )
+    data = table.read(warnings)
     temporary = path.with_name(f".{path.name}.partial")
     with storage_errors(f"file {path}"):
         try:

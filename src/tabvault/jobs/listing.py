@@ -65,11 +65,12 @@ def list_databases(folder: DataFolder, store: ObjectStore | None) -> list[Databa
         folder: the data folder.
         store: the container that backups go to now; None if it cannot be reached.
     """
-    listings = (_listing(folder, info, store) for info in folder.databases())
+    listings = (listing_of(folder, info, store) for info in folder.databases())
     return sorted(listings, key=lambda listing: listing.name.casefold())
 
 
-def _listing(folder: DataFolder, info: DatabaseInfo, store: ObjectStore | None) -> DatabaseListing:
+def listing_of(folder: DataFolder, info: DatabaseInfo, store: ObjectStore | None) -> DatabaseListing:
+    """One database as the list shows it; arguments as :func:`list_databases`."""
     mode = row_count = table_count = problem = None
     try:
         with folder.read(info) as version:

@@ -93,8 +93,15 @@ class Vault:
             self._folder = self._stack.enter_context(_shared_folder(self.data, DataFolder.open_existing))
         return self._folder
 
-    def made_folder(self) -> DataFolder:
-        """The data folder for a database that comes in; made if there is none."""
+    @property
+    def own_folder(self) -> DataFolder:
+        """
+        The data folder for one who writes to it, owned by this process from now on; made if there is none.
+
+        Raises:
+            DataFolderLockedError: another process owns it.
+            StorageError: it may not be written.
+        """
         if self._folder is None:
             self._folder = self._stack.enter_context(_shared_folder(self.data, DataFolder.open))
         self._folder.check_writable()
@@ -204,7 +211,7 @@ class Vault:
         store, file = self.store, file.removeprefix(STORAGE_PREFIX)
         store.info(file)  # a data folder is not made for a file that is not there
         return restore_database(
-            self.made_folder(),
+            self.own_folder,
             store,
             file,
             database,
@@ -233,7 +240,7 @@ class Vault:
             path = f"{STORAGE_PREFIX}{check_object_name(path.removeprefix(STORAGE_PREFIX))}"
         with self.file(path) as source:
             return bring_in(
-                self.made_folder(),
+                self.own_folder,
                 source,
                 path,
                 name,

@@ -16,6 +16,7 @@ from tabvault.errors import (
     JobConflictError,
     JobInterruptedError,
     JobNotFoundError,
+    ServerEndingError,
     StoreUnavailableError,
     TabvaultError,
 )
@@ -370,7 +371,7 @@ def test_drain_lets_running_jobs_end_interrupts_queued_ones_and_refuses_new_ones
     assert interrupted.state is JobState.INTERRUPTED
     assert interrupted.error == JobFailure("job_interrupted", "the server ended before the job did", "start it again")
     for ask in (desk.submit, desk.run):
-        with pytest.raises(JobInterruptedError, match="no new jobs"):
+        with pytest.raises(ServerEndingError, match="no new jobs"):
             ask(gate)
 
 

@@ -6,9 +6,10 @@ import typer
 
 from tabvault.faces.cli import output, passwords
 from tabvault.faces.cli.failure import UsageError
-from tabvault.faces.cli.options import Data, Database, Json
+from tabvault.faces.cli.options import Database, Json
 from tabvault.faces.cli.session import open_vault, shown_progress
-from tabvault.faces.cli.text import byte_size, duration
+from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import byte_size, duration
 
 NewFile = Annotated[
     str | None,
@@ -29,14 +30,15 @@ NewPasswordFile = Annotated[
 ]
 
 
+@on_target
 def backup(
+    target: Target,
     database: Database,
     file: NewFile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name.")] = False,
     no_compress: Annotated[bool, typer.Option("--no-compress", help="Write the files as they are.")] = False,
     encrypt: Annotated[bool, typer.Option("--encrypt", help="Encrypt with a password (age format).")] = False,
     password_file: NewPasswordFile = None,
-    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Back a database up into the backup storage."""
@@ -44,12 +46,11 @@ def backup(
         raise UsageError(
             "--password-file is given without --encrypt", hint="add --encrypt, or leave --password-file out"
         )
-    with open_vault(data) as vault:
+    with open_vault(target) as vault:
         password = None
         if encrypt:
             # What is wrong without any password is said before somebody has typed one twice.
-            vault.folder.find(database)
-            _ = vault.store
+            vault.check_backup(database)
             password = passwords.new_password(password_file)
         with shown_progress(as_json=as_json) as progress:
             result = vault.backup(

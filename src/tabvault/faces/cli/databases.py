@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Final
 
 from tabvault.faces.cli import output
-from tabvault.faces.cli.options import Data, Json
+from tabvault.faces.cli.options import Json
 from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.session import open_vault
+from tabvault.faces.cli.target import Target, on_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +31,10 @@ _LOST: "Final[dict[BackupState | None, str]]" = {
 }
 
 
-def databases(data: Data = None, as_json: Json = False) -> None:
+@on_target
+def databases(target: Target, as_json: Json = False) -> None:
     """List the databases: size, rows, state, last backup."""
-    with open_vault(data) as vault:
+    with open_vault(target) as vault:
         listings = vault.databases()
     if as_json:
         output.show_json({"databases": listings})

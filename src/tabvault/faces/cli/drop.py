@@ -8,22 +8,24 @@ import typer
 from tabvault.errors import JobCancelledError
 from tabvault.faces.cli import output
 from tabvault.faces.cli.failure import UsageError
-from tabvault.faces.cli.options import Data, Database, Json
+from tabvault.faces.cli.options import Database, Json
 from tabvault.faces.cli.session import open_vault
-from tabvault.faces.cli.text import printable
+from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import printable
 
 
+@on_target
 def drop(
+    target: Target,
     database: Database,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Remove a database. Its backups stay."""
     if not yes and not sys.stdin.isatty():
         raise UsageError("dropping needs a yes, and there is no terminal to ask on", hint="add --yes")
-    with open_vault(data) as vault:
-        name = vault.folder.find(database).name
+    with open_vault(target) as vault:
+        name = vault.database_name(database)
         if not yes and not _confirmed(name):
             raise JobCancelledError(f"database {name!r} was not dropped")
         vault.drop(database)

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
-from tabvault.faces.cli.text import printable
+from tabvault.faces.text import printable
 
 _INDENT: Final = "  "
 _WIDTH: Final = 79

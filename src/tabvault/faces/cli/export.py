@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from tabvault.faces.cli import output, passwords
-from tabvault.faces.cli.options import Data, FileOrDatabase, Json, PasswordFile
+from tabvault.faces.cli.options import FileOrDatabase, Json, PasswordFile
 from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.session import open_vault, shown_progress
+from tabvault.faces.cli.target import Target, on_target
 
 if TYPE_CHECKING:
     from tabvault.jobs.export import ExportedFile
@@ -25,7 +26,9 @@ _COLUMNS: Final = (
 )
 
 
+@on_target
 def export(
+    target: Target,
     file_or_database: FileOrDatabase,
     to: Annotated[
         pathlib.Path,
@@ -36,11 +39,10 @@ def export(
         str | None, typer.Option("--table", metavar="T", help="One table.", show_default="every table, hidden ones too")
     ] = None,
     password_file: PasswordFile = None,
-    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Write tables as Parquet or CSV, one file each."""
-    with open_vault(data, file=file_or_database) as vault:
+    with open_vault(target, file=file_or_database) as vault:
 
         def attempt(password: str | None) -> "list[ExportedFile]":
             with shown_progress(as_json=as_json) as progress:

@@ -28,7 +28,7 @@ import typer
 
 from tabvault.errors import FormatError, JobCancelledError, QueryError, StorageError, TabvaultError
 from tabvault.faces.cli import output
-from tabvault.faces.cli.text import printable
+from tabvault.faces.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Final
 
 from tabvault.faces.cli import output, passwords
-from tabvault.faces.cli.options import AnyFile, Data, Json, PasswordFile
+from tabvault.faces.cli.options import AnyFile, Json, PasswordFile
 from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.session import open_vault, shown_progress
-from tabvault.faces.cli.text import byte_size
+from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import byte_size
 
 if TYPE_CHECKING:
     from tabvault.faces.cli.output import Cell
@@ -25,9 +26,10 @@ _TABLE_COLUMNS: Final = (
 _ROLE_COLUMNS: Final = (Column("role", narrow="fold"), Column("permission"), Column("members", narrow="fold"))
 
 
-def inspect(file: AnyFile, password_file: PasswordFile = None, data: Data = None, as_json: Json = False) -> None:
+@on_target
+def inspect(target: Target, file: AnyFile, password_file: PasswordFile = None, as_json: Json = False) -> None:
     """Show what is in a backup or .pbix: database, tables, roles."""
-    with open_vault(data, file=file) as vault:
+    with open_vault(target, file=file) as vault:
 
         def attempt(password: str | None) -> "Inspection":
             with shown_progress(as_json=as_json) as progress:

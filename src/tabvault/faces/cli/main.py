@@ -4,6 +4,7 @@ The program ``tabvault``: its commands, and the one place where errors become me
 See :mod:`tabvault.faces.cli.failure` for the statuses and :mod:`tabvault.faces.cli.output` for what goes where.
 """
 
+import pathlib
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -18,13 +19,17 @@ from tabvault.faces.cli import (
     drop,
     export,
     failure,
+    firewall,
     import_,
     inspect,
+    keys,
     output,
     query,
     restore,
+    serve,
     storage,
     streams,
+    users,
     verify,
 )
 from tabvault.faces.cli.options import Before, DataBefore, JsonBefore
@@ -32,6 +37,9 @@ from tabvault.faces.cli.options import Before, DataBefore, JsonBefore
 # Help is plain text: it comes in half the time, and it can be piped and searched.
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 _storage = typer.Typer(rich_markup_mode=None)
+_user = typer.Typer(rich_markup_mode=None)
+_key = typer.Typer(rich_markup_mode=None)
+_firewall = typer.Typer(rich_markup_mode=None)
 
 
 def _example(text: str) -> str:
@@ -47,6 +55,7 @@ app.command(epilog=_example("query Sales 'SELECT Region, sum(Amount) FROM Orders
 app.command(epilog=_example("inspect storage:sales/monday.abf"))(inspect.inspect)
 app.command(epilog=_example("verify storage:sales/monday.abf --password-file ~/.sales-password"))(verify.verify)
 app.command(epilog=_example("export Sales --to ~/sales --format csv"))(export.export)
+app.command(epilog=_example("serve --port 8282"))(serve.serve)
 app.add_typer(_storage, name="storage")
 _storage.command("list", epilog=_example("storage list"))(storage.list_)
 _storage.command(epilog=_example("storage put ~/Sales.abf sales/monday.abf"))(storage.put)
@@ -54,6 +63,21 @@ _storage.command(epilog=_example("storage get sales/monday.abf ~/Sales.abf"))(st
 _storage.command(epilog=_example("storage remove sales/monday.abf"))(storage.remove)
 _storage.command(epilog=_example("storage show"))(storage.show)
 _storage.command(epilog=_example("storage configure --account /srv/backups --container nightly"))(storage.configure)
+app.add_typer(_user, name="user")
+_user.command(epilog=_example("user add alice --admin"))(users.add)
+_user.command("list", epilog=_example("user list"))(users.list_)
+_user.command(epilog=_example("user remove alice"))(users.remove)
+_user.command(epilog=_example("user password alice"))(users.password)
+app.add_typer(_key, name="key")
+_key.command(epilog=_example("key add alice nightly --scope backup --expires 2030-01-31"))(keys.add)
+_key.command("list", epilog=_example("key list"))(keys.list_)
+_key.command(epilog=_example("key revoke 0123456789abcdef"))(keys.revoke)
+app.add_typer(_firewall, name="firewall")
+_firewall.command(epilog=_example("firewall show"))(firewall.show)
+_firewall.command(epilog=_example("firewall enable"))(firewall.enable)
+_firewall.command(epilog=_example("firewall disable"))(firewall.disable)
+_firewall.command(epilog=_example("firewall add office 192.0.2.1 192.0.2.254"))(firewall.add)
+_firewall.command(epilog=_example("firewall remove office"))(firewall.remove)
 
 
 def _show_version(wanted: bool) -> None:
@@ -79,6 +103,28 @@ def _tabvault(
 @_storage.callback(invoke_without_command=True)
 def _storage_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
     """Files of the backup storage: list, put, get, remove; and where it is."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_user.callback(invoke_without_command=True)
+def _user_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Users of the server: add, list, remove, and their passwords."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_key.callback(invoke_without_command=True)
+def _key_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """API keys of the server: add, list, revoke."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_firewall.callback(invoke_without_command=True)
+def _firewall_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Firewall of the server: show, enable, disable, and its rules."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+def _before_subcommand(context: typer.Context, data: pathlib.Path | None, *, as_json: bool) -> None:
     before: Before = context.obj
     context.obj = Before(data or before.data, as_json or before.as_json)
     _help_without_command(context)

@@ -7,7 +7,7 @@ standard output is     what it gets
 a terminal             tables with aligned columns, sizes in KiB and MiB, times in the local zone, colour
 a file or a pipe       the same facts for programs: a header line, then one line per row, fields separated by tabs,
                        sizes in bytes, times in UTC (ISO 8601), ``-`` for what is unknown; escapes as in
-                       :func:`tabvault.faces.cli.text.field`; never cut off, never coloured
+                       :func:`tabvault.faces.text.field`; never cut off, never coloured
 any, with ``--json``   one JSON document, in ASCII (``\u001b`` for what would act on a terminal)
 =====================  ==========================================================================================
 
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from tabvault.errors import TabvaultError
-from tabvault.faces.cli.text import byte_size, field, local_time, printable
+from tabvault.faces.text import byte_size, field, local_time, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from tabvault.errors import PasswordError, PasswordRequiredError
 from tabvault.faces.cli.output import say, warn
-from tabvault.faces.cli.text import printable
+from tabvault.faces.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +44,32 @@ def new_password(password_file: str | None) -> str:
             "a password is needed and there is no terminal to ask on", hint="give the password in a file"
         )
     say("Keep this password: without it the backup cannot be read by anybody.\n")
+    return _asked_twice(if_empty="An empty password encrypts nothing.")
+
+
+def new_login_password(password_file: str | None, user: str) -> str:
+    """
+    The password that a user shall log in with: from the file, or asked for twice; errors as :func:`new_password`.
+
+    Args:
+        password_file: file with the password, ``-`` for standard input, or None.
+        user: whose, as the question names him.
+    """
+    if password_file is not None:
+        return read_password(password_file)
+    if not _can_ask():
+        raise PasswordRequiredError(
+            "a password is needed and there is no terminal to ask on", hint="give the password in a file"
+        )
+    say(f"The password of {printable(user)}: 12 characters or more are hard to guess.\n")
+    return _asked_twice(if_empty="An empty password keeps nobody out.")
+
+
+def _asked_twice(*, if_empty: str) -> str:
     for _ in range(_ATTEMPT_COUNT):
         password = _ask("New password: ")
         if not password:
-            say("An empty password encrypts nothing.\n")
+            say(f"{if_empty}\n")
         elif password == _ask("Repeat it: "):
             return password
         else:
@@ -76,6 +98,16 @@ def with_password(password_file: str | None, file: str, action: Callable[[str | 
         if not _can_ask():
             raise
     return action(_ask(f"Password of {printable(file)}: "))
+
+
+def asked_for(question: str) -> str | None:
+    """
+    What is typed at *question*; None where there is no terminal to ask on.
+
+    Raises:
+        PasswordError: it is no text, or nothing was typed.
+    """
+    return _ask(printable(question)) if _can_ask() else None
 
 
 def read_password(password_file: str) -> str:

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from tabvault.faces.cli.output import say
-from tabvault.faces.cli.text import byte_size, duration
+from tabvault.faces.text import byte_size, duration
 from tabvault.jobs.progress import Progress
 
 if TYPE_CHECKING:

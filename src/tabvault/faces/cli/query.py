@@ -12,9 +12,10 @@ import typer
 from tabvault.errors import QueryError
 from tabvault.faces.cli import output, passwords
 from tabvault.faces.cli.failure import error_document
-from tabvault.faces.cli.options import Data, FileOrDatabase, Json, PasswordFile
+from tabvault.faces.cli.options import FileOrDatabase, Json, PasswordFile
 from tabvault.faces.cli.session import open_vault, shown_progress
-from tabvault.faces.cli.text import field
+from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import field
 from tabvault.jobs.progress import ProgressMeter
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tabvault.jobs.vault import Vault
+    from tabvault.faces.cli.session import CommandVault
 
 SHOWN_ROW_COUNT = 100
 """Rows that a terminal gets."""
@@ -39,7 +40,9 @@ def _seconds(value: float | None) -> float | None:
     return value
 
 
+@on_target
 def query(
+    target: Target,
     file_or_database: FileOrDatabase,
     sql: Annotated[str, typer.Argument(metavar="SQL", help="A SELECT, best in single quotes because of $SYSTEM.")],
     timeout: Annotated[
@@ -52,7 +55,6 @@ def query(
         ),
     ] = None,
     password_file: PasswordFile = None,
-    data: Data = None,
     as_json: Json = False,
 ) -> None:
     r"""
@@ -61,7 +63,7 @@ def query(
     A pipe gets every row, tab-separated, NULL as \N; a terminal gets the first 100.
     """
     try:
-        with open_vault(data, file=file_or_database) as vault:
+        with open_vault(target, file=file_or_database) as vault:
 
             def attempt(password: str | None) -> None:
                 _ask(vault, file_or_database, sql, password=password, timeout_s=timeout, as_json=as_json)
@@ -76,7 +78,7 @@ def query(
 
 
 def _ask(
-    vault: "Vault", database: str, sql: str, *, password: str | None, timeout_s: float | None, as_json: bool
+    vault: "CommandVault", database: str, sql: str, *, password: str | None, timeout_s: float | None, as_json: bool
 ) -> None:
     for_the_eye = sys.stdout.isatty() and not as_json
     with contextlib.ExitStack() as stack:
@@ -111,7 +113,7 @@ def _show_place(error: QueryError, sql: str, *, line: int, column: int) -> None:
 
 
 def _show_tab_separated(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]") -> None:
-    from tabvault.faces.cli import rows  # noqa: PLC0415 - pyarrow
+    from tabvault.faces import rows  # noqa: PLC0415 - pyarrow
 
     output.write("\t".join(map(field, schema.names)) + "\n")
     for batch in batches:
@@ -120,7 +122,7 @@ def _show_tab_separated(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]"
 
 def _show_json(schema: "pa.Schema", batches: "Iterator[pa.RecordBatch]") -> None:
     """One document, written as the rows come. An error after the first ones is its last member: it stays JSON."""
-    from tabvault.faces.cli import rows  # noqa: PLC0415 - pyarrow
+    from tabvault.faces import rows  # noqa: PLC0415 - pyarrow
 
     columns = ", ".join(json.dumps({"name": column.name, "type": str(column.type)}) for column in schema)
     output.write(f'{{\n  "columns": [{columns}],\n  "rows": [')

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tabvault.faces.cli import output, passwords
-from tabvault.faces.cli.options import Data, Json, Overwrite, PasswordFile, StoredFile
+from tabvault.faces.cli.options import Json, Overwrite, PasswordFile, StoredFile
 from tabvault.faces.cli.session import open_vault, shown_progress
-from tabvault.faces.cli.text import byte_size, duration, quantity
+from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import byte_size, duration, quantity
 from tabvault.jobs.database_name import STORAGE_PREFIX
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ NewDatabase = Annotated[
 ]
 
 
+@on_target
 def restore(
+    target: Target,
     file: StoredFile,
     database: NewDatabase = None,
     overwrite: Overwrite = False,
@@ -44,11 +47,10 @@ def restore(
     ignore_incompatibilities: Annotated[
         bool, typer.Option("--ignore-incompatibilities", help="Drop roles without read permission.")
     ] = False,
-    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Restore a database from the backup storage."""
-    with open_vault(data, file=f"{STORAGE_PREFIX}{file}") as vault:
+    with open_vault(target, file=f"{STORAGE_PREFIX}{file}") as vault:
 
         def attempt(password: str | None) -> None:
             with shown_progress(as_json=as_json) as progress:

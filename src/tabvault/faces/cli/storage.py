@@ -12,7 +12,8 @@ from tabvault.faces.cli.local_file import write_whole
 from tabvault.faces.cli.options import Data, Json, Overwrite
 from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.session import open_vault, shown_progress
-from tabvault.faces.cli.text import byte_size
+from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import byte_size
 from tabvault.formats.byte_source import pieces
 from tabvault.jobs.database_name import STORAGE_PREFIX
 from tabvault.jobs.progress import ProgressMeter
@@ -33,9 +34,10 @@ Name = Annotated[
 ]
 
 
-def list_(data: Data = None, as_json: Json = False) -> None:
+@on_target
+def list_(target: Target, as_json: Json = False) -> None:
     """List the files in the backup storage: name, size, modified."""
-    with open_vault(data) as vault:
+    with open_vault(target) as vault:
         objects = list(vault.store.list())
     if as_json:
         output.show_json({"objects": objects})
@@ -43,7 +45,9 @@ def list_(data: Data = None, as_json: Json = False) -> None:
         output.show_table(_COLUMNS, ((info.name, info.byte_count, info.last_modified) for info in objects))
 
 
+@on_target
 def put(
+    target: Target,
     path: Annotated[pathlib.Path, typer.Argument(metavar="PATH", help="Local file.")],
     name: Annotated[
         str | None,
@@ -55,12 +59,11 @@ def put(
         ),
     ] = None,
     overwrite: Overwrite = False,
-    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Copy a local file into the backup storage."""
     with (
-        open_vault(data) as vault,
+        open_vault(target) as vault,
         FileSource(path) as source,
         vault.store.create(path.name if name is None else name, replace=overwrite) as upload,
         shown_progress(as_json=as_json) as progress,
@@ -76,32 +79,34 @@ def put(
         output.show_line(f"copied {path} to {info.name}: {byte_size(info.byte_count)}")
 
 
+@on_target
 def get(
+    target: Target,
     name: Name,
     path: Annotated[pathlib.Path, typer.Argument(metavar="PATH", help="Local file, or a folder to put it in.")],
     overwrite: Overwrite = False,
-    data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Copy a file of the backup storage to a local path."""
     with (
-        open_vault(data, file=f"{STORAGE_PREFIX}{name}") as vault,
+        open_vault(target, file=f"{STORAGE_PREFIX}{name}") as vault,
         vault.store.open(name) as stored,
         shown_progress(as_json=as_json) as progress,
     ):
-        target = path / stored.info.name.rpartition("/")[2] if path.is_dir() else path
+        place = path / stored.info.name.rpartition("/")[2] if path.is_dir() else path
         meter = ProgressMeter(progress)
         meter.step("copying", stored.byte_count)
-        byte_count = write_whole(target, meter.counted(pieces(stored)), overwrite=overwrite)
+        byte_count = write_whole(place, meter.counted(pieces(stored)), overwrite=overwrite)
     if as_json:
-        output.show_json({"name": stored.info.name, "path": target, "byte_count": byte_count})
+        output.show_json({"name": stored.info.name, "path": place, "byte_count": byte_count})
     else:
-        output.show_line(f"copied {stored.info.name} to {target}: {byte_size(byte_count)}")
+        output.show_line(f"copied {stored.info.name} to {place}: {byte_size(byte_count)}")
 
 
-def remove(name: Name, data: Data = None, as_json: Json = False) -> None:
+@on_target
+def remove(target: Target, name: Name, as_json: Json = False) -> None:
     """Remove a file from the backup storage. There is no way back."""
-    with open_vault(data, file=f"{STORAGE_PREFIX}{name}") as vault:
+    with open_vault(target, file=f"{STORAGE_PREFIX}{name}") as vault:
         vault.store.remove(name)
     if as_json:
         output.show_json({"name": name, "removed": True})
@@ -109,9 +114,10 @@ def remove(name: Name, data: Data = None, as_json: Json = False) -> None:
         output.show_line(f"removed {name}")
 
 
-def show(data: Data = None, as_json: Json = False) -> None:
+@on_target
+def show(target: Target, as_json: Json = False) -> None:
     """Show where backups go."""
-    with open_vault(data) as vault:
+    with open_vault(target) as vault:
         _show_settings(vault.settings, as_json=as_json)
 
 
@@ -133,7 +139,9 @@ def configure(
         raise UsageError("nothing to configure", hint="give --account, --container, --enable or --disable")
     # The folder is meant as the user sees it now, not relative to the data folder.
     account_path = None if account is None else str(account.absolute())
-    with open_vault(data) as vault:
+    from tabvault.jobs.vault import Vault  # noqa: PLC0415 - it loads pyarrow and numpy, and --help needs neither
+
+    with Vault(data) as vault:
         try:
             old = vault.settings
         except FormatError:

@@ -8,10 +8,10 @@ import pyarrow as pa
 from rich.cells import cell_len
 from rich.text import Text
 
-from tabvault.faces.cli import rows
+from tabvault.faces import rows
 from tabvault.faces.cli.output import write
 from tabvault.faces.cli.terminal import GAP_CELL_COUNT, new_table, print_table, terminal_width
-from tabvault.faces.cli.text import printable, quantity
+from tabvault.faces.text import printable, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

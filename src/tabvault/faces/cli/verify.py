@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from tabvault.faces.cli import output, passwords
-from tabvault.faces.cli.options import Data, FileOrDatabase, Json, PasswordFile
+from tabvault.faces.cli.options import FileOrDatabase, Json, PasswordFile
 from tabvault.faces.cli.session import open_vault, shown_progress
-from tabvault.faces.cli.text import duration, printable, quantity
+from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import duration, printable, quantity
 
 if TYPE_CHECKING:
     from tabvault.faces.cli.output import Colour
@@ -20,15 +21,16 @@ _PACKAGE_ENDINGS: Final = (".pbix", ".xlsx")
 _COLOURS: "Final[dict[Severity, Colour]]" = {"OK": "green", "WARNING": "yellow", "FAILED": "red"}
 
 
+@on_target
 def verify(
-    file_or_database: FileOrDatabase, password_file: PasswordFile = None, data: Data = None, as_json: Json = False
+    target: Target, file_or_database: FileOrDatabase, password_file: PasswordFile = None, as_json: Json = False
 ) -> None:
     """
     Read and check everything in a backup or a database; of a .pbix, its model.
 
     One line per condition: OK, WARNING or FAILED. Exit status 1 if any FAILED.
     """
-    with open_vault(data, file=file_or_database) as vault:
+    with open_vault(target, file=file_or_database) as vault:
 
         def attempt(password: str | None) -> "Verification":
             with shown_progress(as_json=as_json) as progress:

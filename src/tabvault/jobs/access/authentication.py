@@ -180,4 +180,5 @@ def _of_api_key(key: ApiKeyRecord, owner: UserRecord) -> Principal:
             None if key.databases is None else frozenset(name.casefold() for name in key.databases),
         ),
         key_name=key.name,
+        authentication="api_key",
     )

@@ -32,12 +32,14 @@ class LocalOwner:
 
     Attributes:
         token: to be written where only the owner of the data folder can read it.
+        owner: a server administrator.
     """
 
     def __init__(self) -> None:
         self.token = f"{LOCAL_TOKEN_PREFIX}{secrets.token_urlsafe(_SECRET_BYTE_COUNT)}"
         # No user of the server has such a name: a colon cannot stand in one.
-        self._principal = Principal(f"local:{_own_name()}", "user", frozenset(), administers_server=True)
+        name = f"local:{_own_name()}"
+        self.owner = Principal(name, "user", frozenset(), administers_server=True, authentication="local")
 
     def principal(self, headers: Mapping[str, str], address: str) -> Principal | None:
         """Who brings the token from *address*; None where there is none, it is wrong, or comes from elsewhere."""
@@ -46,7 +48,7 @@ class LocalOwner:
             return None
         scheme, _, credential = credentials[0].strip().partition(" ")
         is_token = hmac.compare_digest(credential.strip().encode(), self.token.encode())
-        return self._principal if scheme.lower() == "bearer" and is_token else None
+        return self.owner if scheme.lower() == "bearer" and is_token else None
 
 
 def _is_loopback(address: str) -> bool:

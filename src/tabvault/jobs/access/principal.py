@@ -61,6 +61,7 @@ class Principal:
             :attr:`is_server_administrator`.
         limit: what the API key leaves; None when there is none.
         key_name: name of the API key.
+        authentication: what he came with, for the audit log.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Principal:
     administers_server: bool = False
     limit: Limit | None = None
     key_name: str | None = None
+    authentication: Literal["basic", "bearer", "api_key", "local"] = "basic"
 
     @property
     def is_server_administrator(self) -> bool:

@@ -121,6 +121,7 @@ def _principal(claims: Mapping[str, Any], provider: IdentityProvider) -> Princip
     return Principal(
         name=name,
         kind="application" if user is None else "user",
+        authentication="bearer",
         identities=identities,
         administers_server=not identities.isdisjoint(admin.casefold() for admin in provider.administrators),
     )

@@ -30,7 +30,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from tabvault.errors import JobConflictError, JobInterruptedError, TabvaultError
+from tabvault.errors import JobConflictError, ServerEndingError, TabvaultError
 from tabvault.jobs.runner.context import JobContext
 from tabvault.jobs.runner.events import JobEvent, JobEventKind, JobEvents
 from tabvault.jobs.runner.exclusion import exclude_each_other
@@ -133,7 +133,7 @@ class JobRunner:
 
         Raises:
             JobConflictError: one that excludes this one is queued or running.
-            JobInterruptedError: the server ends and begins no new jobs.
+            ServerEndingError: the server ends and begins no new jobs.
             StorageError: the job cannot be recorded.
         """
         return self._asked(
@@ -312,7 +312,7 @@ class JobRunner:
 
     def _check_may_be(self, kind: JobKind, database: str | None) -> None:
         if not self._turns.is_open:
-            raise JobInterruptedError("the server ends and begins no new jobs", hint="ask again when it is back")
+            raise ServerEndingError("the server ends and begins no new jobs", hint="ask again when it is back")
         for job in self.active():
             if exclude_each_other(kind, database, job):
                 raise JobConflictError(

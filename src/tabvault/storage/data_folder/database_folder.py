@@ -78,7 +78,7 @@ FILES: Final = "files"
 
 _CURRENT_LINE: Final = re.compile(rb"([0-9]{8,12}) ([0-9a-f]{64})\n")
 _VERSION_NAME: Final = re.compile(r"[0-9]{8,12}")
-_SMALL_FILE_BYTE_COUNT_MAX: Final = 8192
+SMALL_FILE_BYTE_COUNT_MAX: Final = 8192
 """Room for a time and the longest name of a backup: 1024 characters, each of four bytes at most."""
 
 
@@ -106,10 +106,23 @@ def read_current(folder: Path) -> Current:
     Raises:
         DataFolderDamagedError: it is missing, or says something else.
     """
-    data = _read(folder / CURRENT, _SMALL_FILE_BYTE_COUNT_MAX)
+    path = folder / CURRENT
+    try:
+        return parse_current(_read(path, SMALL_FILE_BYTE_COUNT_MAX))
+    except ValueError as error:
+        raise DataFolderDamagedError(f"{path} {error}") from None
+
+
+def parse_current(data: bytes) -> Current:
+    """
+    The content of ``CURRENT``.
+
+    Raises:
+        ValueError: it says something else. The caller knows where it lies, and begins the sentence with the place.
+    """
     match = _CURRENT_LINE.fullmatch(data)
     if match is None:
-        raise DataFolderDamagedError(f"{folder / CURRENT} says {data[:100]!r}, not a version and a digest")
+        raise ValueError(f"says {data[:100]!r}, not a version and a digest")
     return Current(int(match[1]), match[2].decode("ascii"))
 
 
@@ -121,14 +134,26 @@ def read_manifest(folder: Path, current: Current) -> Manifest:
         DataFolderDamagedError: it is missing, or not the one that was committed, or no manifest.
     """
     path = folder / VERSIONS / version_name(current.version) / MANIFEST
-    data = _read(path, manifest_json.MANIFEST_BYTE_COUNT_MAX)
+    try:
+        return parse_manifest(_read(path, manifest_json.MANIFEST_BYTE_COUNT_MAX), current)
+    except ValueError as error:
+        raise DataFolderDamagedError(f"{path} {error}") from None
+
+
+def parse_manifest(data: bytes, current: Current) -> Manifest:
+    """
+    The manifest of the version that *current* names.
+
+    Raises:
+        ValueError: it is not the one that was committed, or no manifest; as :func:`parse_current`.
+    """
     digest = manifest_json.digest(data)
     if digest != current.manifest_digest:
-        raise DataFolderDamagedError(f"{path} has SHA-256 {digest}, {CURRENT} says {current.manifest_digest}")
+        raise ValueError(f"has SHA-256 {digest}, {CURRENT} says {current.manifest_digest}")
     try:
         return manifest_json.parse(data)
     except ValueError as error:
-        raise DataFolderDamagedError(f"{path} is no manifest: {error}") from None
+        raise ValueError(f"is no manifest: {error}") from None
 
 
 def publish_new(staged: Path, folder: Path, manifest_digest: str) -> Current:
@@ -232,17 +257,23 @@ def record_backup(folder: Path, backup: LastBackup) -> None:
     write_file_durably(folder / LAST_BACKUP, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _read_last_backup(folder: Path) -> LastBackup | None:
-    """None also when the file is damaged: a backup too many is the safe side."""
+def parse_last_backup(data: bytes) -> LastBackup | None:
+    """The content of ``LAST_BACKUP``; None also when it is damaged: a backup too many is the safe side."""
     try:
-        text = _read(folder / LAST_BACKUP, _SMALL_FILE_BYTE_COUNT_MAX).decode()
-        time, separator, file = text.removesuffix("\n").partition("\n")
+        time, separator, file = data.decode().removesuffix("\n").partition("\n")
         ended = datetime.datetime.fromisoformat(time)
         if separator and check_object_name(file) != file:
             return None
-    except (DataFolderDamagedError, InvalidNameError, ValueError):
+    except (InvalidNameError, ValueError):
         return None
     return LastBackup(ended, file or None) if ended.tzinfo is not None else None
+
+
+def _read_last_backup(folder: Path) -> LastBackup | None:
+    try:
+        return parse_last_backup(_read(folder / LAST_BACKUP, SMALL_FILE_BYTE_COUNT_MAX))
+    except DataFolderDamagedError:
+        return None
 
 
 def _version_numbers(folder: Path) -> list[int]:

@@ -7,8 +7,9 @@ The invariants of a database's folder, and what a crash leaves, stand in
 
 1. The catalogue in memory is what the disk says: a change that succeeded is entered, after one that failed the database
    is read again.
-2. Changes (publish, drop, record a backup) exclude each other; whether a name is unused or a version still the
-   current one is decided inside that exclusion. The long part of a commit, making files durable, lies before it.
+2. Changes (publish, drop, detach, attach, record a backup) exclude each other; whether a name is unused or a version
+   still the current one is decided inside that exclusion. The long part of a commit, making files durable, lies before
+   it.
 3. A reader never waits for a change: it takes the version from the catalogue and pins it, under a lock that is never
    held during a call to the operating system. A change never waits for a reader: it leaves a version that is read
    alone.
@@ -16,6 +17,8 @@ The invariants of a database's folder, and what a crash leaves, stand in
    change that replaced it, or by the last reader that leaves it, whichever comes last.
 5. A folder that this process may not write is read under a shared lock: nobody owns it meanwhile, so what is read
    stays, and this process removes nothing either.
+
+How databases go out of service and come back is said in :mod:`~tabvault.storage.data_folder.detached`.
 """
 
 from __future__ import annotations
@@ -26,20 +29,19 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from tabvault.errors import (
-    DatabaseError,
-    DatabaseExistsError,
-    DatabaseNotFoundError,
     DataFolderDamagedError,
     DiskFullError,
     StorageError,
     StoreUnavailableError,
 )
-from tabvault.storage.data_folder import database_folder, layout
+from tabvault.storage.data_folder import catalogue, database_folder, layout
 from tabvault.storage.data_folder.database_folder import VERSIONS, version_name
 from tabvault.storage.data_folder.database_info import Current, DatabaseInfo, LastBackup
+from tabvault.storage.data_folder.detached import DetachedDatabases
 from tabvault.storage.data_folder.staging import StagedVersion
 from tabvault.storage.data_folder.version import VersionReader
 from tabvault.storage.os_errors import storage_errors
@@ -50,12 +52,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from tabvault.storage.data_folder.detached_folder import DetachedFolder
     from tabvault.storage.data_folder.lock import OwnerLock
     from tabvault.storage.data_folder.manifest import Manifest
 
 __all__ = ["DataFolder", "DatabaseInfo"]
-
-_HINT_NAME_COUNT_MAX: Final = 20
 
 _NOT_WRITABLE: Final = frozenset([errno.EROFS, errno.EACCES, errno.EPERM])
 """Why the lock file cannot be opened for writing where reading may still be possible."""
@@ -75,7 +76,8 @@ class DataFolder:
         self._path = path
         self._owner_lock = lock
         self.is_read_only = is_read_only
-        self._changing = threading.Lock()
+        self._detached = DetachedDatabases(path)
+        self._changing = threading.RLock()
         self._catalogue_lock = threading.Lock()
         self._catalogue: dict[str, DatabaseInfo] = {}
         self._pins: Counter[tuple[str, int]] = Counter()
@@ -177,7 +179,7 @@ class DataFolder:
             DatabaseNotFoundError: there is none.
         """
         with self._catalogue_lock:
-            return self._found(name_or_id)
+            return catalogue.find(self._catalogue, name_or_id)
 
     def read(self, database: str | DatabaseInfo) -> VersionReader:
         """
@@ -192,7 +194,10 @@ class DataFolder:
             DataFolderDamagedError: it is damaged.
         """
         with self._catalogue_lock:
-            info = self._found(database) if isinstance(database, str) else self._present(database)
+            if isinstance(database, str):
+                info = catalogue.find(self._catalogue, database)
+            else:
+                info = catalogue.present(self._catalogue, database)
             if info.damage is not None:
                 raise DataFolderDamagedError(
                     f"database {info.name!r} is damaged: {info.damage}",
@@ -234,14 +239,64 @@ class DataFolder:
         """
         self.check_writable()
         with self._changing:
-            self._check_present(info)
-            with self._following_disk(info.key), storage_errors(f"database {info.name!r}"):
-                database_folder.mark_dropped(self._folder(info.key))
-            with self._catalogue_lock:
-                del self._catalogue[info.key]
-                is_read = any(key == info.key for key, _ in self._pins)
-            if not is_read:
-                database_folder.remove_dropped(self._folder(info.key), self._path / layout.TRASH)
+            self._detached.settle(info.key)
+            self._drop(info)
+
+    def detached(self) -> list[DatabaseInfo]:
+        """
+        The databases out of service, the damaged ones too; the key of each is the name of its folder.
+
+        Raises:
+            StorageError: the file system refuses.
+        """
+        with self._changing:
+            return self._detached.infos()
+
+    def detach(self, info: DatabaseInfo) -> DatabaseInfo:
+        """
+        Take a database out of service; who reads it goes on reading.
+
+        When this raises, it is still in service; only if the disk failed at the very last step can it be out of it.
+
+        Returns:
+            The detached database; its key is the name of its folder.
+
+        Raises:
+            DatabaseNotFoundError: it was dropped meanwhile.
+            DatabaseError: it was changed meanwhile.
+            DataFolderDamagedError: it is damaged. FormatError: a file is missing or not as long as it should be.
+            StorageError: the file system refuses.
+        """
+        self.check_writable()
+        staging = self._path / layout.STAGING
+        with self.read(info) as version, StagedVersion(staging, self._publish_detached) as staged:
+            for name in version.names():
+                staged.link(version, name)
+            return staged.commit(
+                name=version.info.name,
+                database_id=version.info.id,
+                compatibility_level=version.info.compatibility_level,
+                read_write_mode=version.info.read_write_mode,
+                container=version.manifest.container,
+                replaces=version.info,
+            )
+
+    def open_detached(self, folder: str) -> DetachedFolder:
+        """See :meth:`~tabvault.storage.data_folder.detached.DetachedDatabases.open`."""
+        with self._changing:
+            return self._detached.open(folder)
+
+    def stage_detached(self, detached: DetachedFolder) -> StagedVersion:
+        """
+        Begin to take a detached database into service: the commit of the staged version does, in one step.
+
+        That commit *replaces* ``detached.info``; it raises DatabaseError when the folder is not what it was.
+
+        Raises:
+            StorageError: the file system refuses.
+        """
+        self.check_writable()
+        return StagedVersion(self._path / layout.STAGING, partial(self._publish_attached, detached))
 
     def record_backup(self, info: DatabaseInfo, when: datetime.datetime, *, file: str | None = None) -> None:
         """
@@ -279,10 +334,70 @@ class DataFolder:
     ) -> None:
         self.close()
 
-    def _publish(
+    def _drop(self, info: DatabaseInfo) -> None:
+        self._check_present(info)
+        with self._following_disk(info.key), storage_errors(f"database {info.name!r}"):
+            database_folder.mark_dropped(self._folder(info.key))
+        with self._catalogue_lock:
+            del self._catalogue[info.key]
+            is_read = any(key == info.key for key, _ in self._pins)
+        if not is_read:
+            database_folder.remove_dropped(self._folder(info.key), self._path / layout.TRASH)
+
+    def _publish_detached(
         self, staged: Path, manifest: Manifest, manifest_digest: str, replaces: DatabaseInfo | None
     ) -> DatabaseInfo:
-        """The last step of a commit: see :meth:`StagedVersion.commit` for what is raised."""
+        """The last step of a detachment: the copy is there, then the database is dropped."""
+        assert replaces is not None
+        with self._changing:
+            self._check_unused(manifest, replaces)
+            with self._catalogue_lock:
+                info = self._catalogue[replaces.key]
+            backup = LastBackup(info.last_backup, info.last_backup_file) if info.last_backup else None
+            self._detached.settle(info.key)
+            try:
+                with storage_errors(f"database {info.name!r}"):
+                    folder_name = self._detached.arrive(staged, manifest_digest, info, backup)
+                self._drop(info)
+            finally:
+                self._detached.settle(info.key)
+        return DatabaseInfo.of(folder_name, Current(1, manifest_digest), manifest, last_backup=backup)
+
+    def _publish_attached(
+        self,
+        detached: DetachedFolder,
+        staged: Path,
+        manifest: Manifest,
+        manifest_digest: str,
+        replaces: DatabaseInfo | None,
+    ) -> DatabaseInfo:
+        """The last step of an attachment: the detached copy is aside, then the database is published."""
+        assert replaces is detached.info
+        with self._changing:
+            self._check_unused(manifest, None)
+            try:
+                with storage_errors(f"detached database {manifest.name!r}"):
+                    if detached.last_backup is not None:
+                        database_folder.record_backup(staged, detached.last_backup)
+                    self._detached.depart(detached, staged.name)
+                return self._publish(staged, manifest, manifest_digest, None, last_backup=detached.last_backup)
+            finally:
+                self._detached.settle(staged.name)
+
+    def _publish(
+        self,
+        staged: Path,
+        manifest: Manifest,
+        manifest_digest: str,
+        replaces: DatabaseInfo | None,
+        *,
+        last_backup: LastBackup | None = None,
+    ) -> DatabaseInfo:
+        """
+        The last step of a commit: see :meth:`StagedVersion.commit` for what is raised.
+
+        *last_backup* is what a new database brings with it.
+        """
         with self._changing:
             self._check_unused(manifest, replaces)
             key = replaces.key if replaces else staged.name
@@ -291,7 +406,7 @@ class DataFolder:
                 with self._following_disk(key), storage_errors(f"database {manifest.name!r}"):
                     current = publish(staged, self._folder(key), manifest_digest)
                 with self._catalogue_lock:
-                    info = DatabaseInfo.of(key, current, manifest, last_backup=None)
+                    info = DatabaseInfo.of(key, current, manifest, last_backup=last_backup)
                     if replaces:
                         old = self._catalogue[key]
                         info = replace(info, last_backup=old.last_backup, last_backup_file=old.last_backup_file)
@@ -302,49 +417,12 @@ class DataFolder:
 
     def _check_unused(self, manifest: Manifest, replaces: DatabaseInfo | None) -> None:
         with self._catalogue_lock:
-            catalogue = dict(self._catalogue)
-        if replaces is not None:
-            present = catalogue.pop(replaces.key, None)
-            if present is None or present.version != replaces.version:
-                raise DatabaseError(
-                    f"database {replaces.name!r} was {'changed' if present else 'dropped'} meanwhile",
-                    hint="begin again with what is there now",
-                )
-            if present.damage is not None:
-                raise DataFolderDamagedError(
-                    f"database {present.name!r} is damaged: {present.damage}", hint="drop it, then create it anew"
-                )
-        for other in catalogue.values():
-            if other.name.casefold() == manifest.name.casefold():
-                raise DatabaseExistsError(f"database {other.name!r} exists")
-            if other.id.casefold() == manifest.id.casefold():
-                raise DatabaseExistsError(f"database {other.name!r} has the id {other.id!r} already")
+            databases = dict(self._catalogue)
+        catalogue.check_unused(databases, manifest, replaces)
 
     def _check_present(self, info: DatabaseInfo) -> None:
         with self._catalogue_lock:
-            if info.key not in self._catalogue:
-                raise DatabaseNotFoundError(f"database {info.name!r} was dropped meanwhile")
-
-    def _found(self, name_or_id: str) -> DatabaseInfo:
-        wanted = name_or_id.casefold()
-        for field in ("name", "id"):
-            for info in self._catalogue.values():
-                if getattr(info, field).casefold() == wanted:
-                    return info
-        names = sorted(repr(info.name) for info in self._catalogue.values())
-        more = f" and {len(names) - _HINT_NAME_COUNT_MAX} more" if len(names) > _HINT_NAME_COUNT_MAX else ""
-        raise DatabaseNotFoundError(
-            f"no database has the name or id {name_or_id!r}",
-            hint=f"there are {', '.join(names[:_HINT_NAME_COUNT_MAX])}{more}"
-            if names
-            else "there are no databases yet",
-        )
-
-    def _present(self, info: DatabaseInfo) -> DatabaseInfo:
-        current = self._catalogue.get(info.key)
-        if current is None:
-            raise DatabaseNotFoundError(f"database {info.name!r} was dropped meanwhile")
-        return current
+            catalogue.present(self._catalogue, info)
 
     def _release(self, key: str, version: int) -> None:
         with self._catalogue_lock:
@@ -382,6 +460,8 @@ class DataFolder:
             raise
 
     def _load(self) -> None:
+        if not self.is_read_only:
+            self._detached.settle_all()
         with os.scandir(self._path / layout.DATABASES) as entries:
             keys = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
         found = []
@@ -391,31 +471,10 @@ class DataFolder:
                 found.append(info)
             elif not self.is_read_only:
                 database_folder.remove_dropped(self._folder(key), self._path / layout.TRASH)
-        for info in _without_doubles(found):
+        for info in catalogue.without_doubles(found):
             self._catalogue[info.key] = info
             if info.damage is None and not self.is_read_only:
                 database_folder.sweep(self._folder(info.key), current_version=info.version)
 
     def _folder(self, key: str) -> Path:
         return self._path / layout.DATABASES / key
-
-
-def _without_doubles(infos: list[DatabaseInfo]) -> list[DatabaseInfo]:
-    """
-    The same databases; of those that share a name or an id all but the eldest are damaged.
-
-    Only a copy that somebody made of a database's folder can share them.
-    """
-    first: dict[tuple[str, str], DatabaseInfo] = {}
-    result = []
-    for info in sorted(infos, key=lambda info: (info.damage or "", str(info.committed), info.key)):
-        names = [("name", info.name.casefold()), ("id", info.id.casefold())]
-        double = next((first[name] for name in names if name in first), None)
-        if double is not None:
-            result.append(
-                DatabaseInfo.damaged(info.key, f"it has the name or id of database {double.name!r} in {double.key}")
-            )
-        else:
-            first.update(dict.fromkeys(names, info))
-            result.append(info)
-    return result

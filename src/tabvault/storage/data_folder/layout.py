@@ -7,6 +7,8 @@ The data folder as a whole: what lies in it, and the mark by which it is recogni
         data-folder.json    the mark: {"format": "tabvault data folder", "format_version": 1}
         owner.lock          who uses it: tabvault.storage.data_folder.lock
         databases/<key>/    tabvault.storage.data_folder.database_folder
+        detached/<name>/    databases out of service: tabvault.storage.data_folder.detached
+        moving/<key>/       what is on its way there or back
         staging/            versions being written, and other files of running jobs; garbage for the next owner
         trash/              databases being removed; garbage for the next owner
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 MARK: Final = "data-folder.json"
 LOCK: Final = "owner.lock"
 DATABASES: Final = "databases"
+DETACHED: Final = "detached"
+MOVING: Final = "moving"
 STAGING: Final = "staging"
 TRASH: Final = "trash"
 

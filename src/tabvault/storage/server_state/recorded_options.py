@@ -25,6 +25,7 @@ RECORDED_OPTIONS: Final = frozenset(
         "enabled",
         "encrypted",
         "file",
+        "folder",
         "force",
         "format",
         "ignore_incompatibilities",

@@ -1,0 +1,314 @@
+"""
+What commands do with a data folder, done by a server.
+
+Files of this machine are read on this machine: only what is written ``storage:NAME``, and databases, are the server's.
+A backup in its storage is looked into and verified by the server, and queried in place, by ranges.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import http.client
+import json
+import secrets
+from dataclasses import fields, replace
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import pyarrow as pa
+
+from tabvault.errors import ObjectNotFoundError, TabvaultError
+from tabvault.faces.cli.remote.connection import broken_off, quoted, unexpected
+from tabvault.faces.cli.remote.files import RemoteStore
+from tabvault.faces.cli.remote.tables import export_database
+from tabvault.faces.cli.remote.waiting import result_of_job
+from tabvault.formats.byte_source import pieces
+from tabvault.jobs.backup import BackupResult
+from tabvault.jobs.database_name import STORAGE_PREFIX, check_database_name
+from tabvault.jobs.export import export_tables
+from tabvault.jobs.inspect import Inspection, RoleSummary, TableSummary
+from tabvault.jobs.listing import DatabaseListing
+from tabvault.jobs.opening import open_backup
+from tabvault.jobs.progress import ProgressMeter
+from tabvault.jobs.query import Answer
+from tabvault.jobs.query import query as query_opened
+from tabvault.jobs.reading import OpenDatabase
+from tabvault.jobs.restore import RestoreResult
+from tabvault.jobs.vault import Vault, default_database_name, is_file
+from tabvault.jobs.verification import Condition, Verification
+from tabvault.storage.file_source import FileSource
+from tabvault.storage.settings import BackupStorageSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tabvault.faces.cli.remote.connection import Answer as HttpAnswer
+    from tabvault.faces.cli.remote.connection import ServerConnection
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.jobs.export import ExportedFile, ExportFormat
+    from tabvault.jobs.landing import ReadWriteMode, Security
+    from tabvault.jobs.progress import Progress
+
+_ARROW: Final = "application/vnd.apache.arrow.stream"
+_QUERY_TIMEOUT_S_MAX: Final = 86_400.0
+"""What a server takes at most; without a timeout, Ctrl-C ends a question."""
+
+_Result = TypeVar("_Result")
+
+
+class RemoteVault:
+    """
+    The databases and the backup storage of a server; methods as those of :class:`tabvault.jobs.vault.Vault`.
+
+    Args:
+        connection: to the server.
+    """
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        self.store = RemoteStore(connection)
+
+    @property
+    def settings(self) -> BackupStorageSettings:
+        """Where the server's backups go."""
+        return self._built(BackupStorageSettings, self._connection.get("/storage"))
+
+    def databases(self) -> list[DatabaseListing]:
+        """Every database that the user may know of."""
+        document = self._connection.get("/databases")
+        with self._expected():
+            return [self._built(DatabaseListing, _with_times(one)) for one in document["databases"]]
+
+    def database_name(self, database: str) -> str:
+        """The name of the database that *database* names."""
+        with self._expected():
+            return str(self._connection.get(f"/databases/{quoted(database)}")["name"])
+
+    def check_backup(self, database: str) -> None:
+        """Raise what is wrong with a backup of *database* without any password."""
+        self.database_name(database)
+
+    def backup(
+        self,
+        database: str,
+        file: str | None = None,
+        *,
+        overwrite: bool = False,
+        compress: bool = True,
+        password: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> BackupResult:
+        """A backup into the server's storage."""
+        options = {
+            "file": None if file is None else file.removeprefix(STORAGE_PREFIX),
+            "overwrite": overwrite,
+            "compress": compress,
+            "password": password,
+        }
+        return self._built(BackupResult, self._job(f"/databases/{quoted(database)}/backups", options, progress))
+
+    def restore(
+        self,
+        file: str,
+        database: str | None = None,
+        *,
+        overwrite: bool = False,
+        password: str | None = None,
+        security: Security = "copyAll",
+        read_write_mode: ReadWriteMode = "readWrite",
+        force: bool = False,
+        ignore_incompatibilities: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RestoreResult:
+        """A restore from the server's storage."""
+        options = {
+            "file": file.removeprefix(STORAGE_PREFIX),
+            "database": database,
+            "overwrite": overwrite,
+            "password": password,
+            "security": security,
+            "read_write_mode": read_write_mode,
+            "force": force,
+            "ignore_incompatibilities": ignore_incompatibilities,
+        }
+        return self._built(RestoreResult, self._job("/restores", options, progress))
+
+    def import_file(
+        self,
+        path: str | Path,
+        database: str | None = None,
+        *,
+        overwrite: bool = False,
+        password: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RestoreResult:
+        """
+        Make a database of a file of this machine, or of the server's storage.
+
+        A file of this machine lies in the storage meanwhile, under a name that nobody has; it is removed at the end.
+        """
+        path = str(path)
+        name = check_database_name(default_database_name(path) if database is None else database)
+        if path.startswith(STORAGE_PREFIX):
+            result = self.restore(path, name, overwrite=overwrite, password=password, progress=progress)
+            return replace(result, file=path)
+        passing = f"import-{secrets.token_hex(8)}{PurePath(path).suffix.lower() or '.abf'}"
+        meter = ProgressMeter(progress)
+        with FileSource(Path(path)) as source, contextlib.ExitStack() as stack:
+            with self.store.create(passing, replace=False) as upload:
+                meter.step("copying", source.byte_count)
+                for piece in meter.counted(pieces(source)):
+                    upload.write(piece)
+                stack.callback(self._remove, passing)
+                upload.finish()
+            result = self.restore(passing, name, overwrite=overwrite, password=password, progress=progress)
+        return replace(result, file=path)
+
+    def drop(self, database: str) -> None:
+        """Remove a database; its backups stay."""
+        result_of_job(self._connection, "DELETE", f"/databases/{quoted(database)}", None, None)
+
+    def inspect(
+        self, path: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> Inspection:
+        """What a backup holds: of the server's storage by the server, of this machine here."""
+        if not path.startswith(STORAGE_PREFIX):
+            with Vault() as here:
+                return here.inspect(path, password=password, progress=progress)
+        content = {"file": path.removeprefix(STORAGE_PREFIX), "password": password}
+        document = self._connection.send("POST", "/inspections", content)
+        with self._expected():
+            tables = tuple(self._built(TableSummary, table) for table in document["tables"])
+            roles = tuple(self._built(RoleSummary, role) for role in document["roles"])
+            return self._built(Inspection, {**document, "tables": tables, "roles": roles})
+
+    def verify(
+        self, path_or_database: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> Verification:
+        """Everything of a backup or a database read and checked."""
+        if path_or_database.startswith(STORAGE_PREFIX):
+            content = {"file": path_or_database.removeprefix(STORAGE_PREFIX), "password": password}
+            document = self._job("/verifications", content, progress)
+        elif is_file(path_or_database):
+            with Vault() as here:
+                return here.verify(path_or_database, password=password, progress=progress)
+        else:
+            document = self._job(f"/databases/{quoted(path_or_database)}/verifications", {}, progress)
+        with self._expected():
+            conditions = tuple(self._built(Condition, condition) for condition in document["conditions"])
+            return Verification(conditions, float(document["seconds"]))
+
+    @contextlib.contextmanager
+    def query(
+        self, database: str, text: str, *, password: str | None = None, timeout_s: float | None = None
+    ) -> Iterator[Answer]:
+        """Ask a database of the server, or a backup file, one question."""
+        if is_file(database):
+            with (
+                self._opened(database, password) as opened,
+                query_opened(opened, text, catalogs=[opened.entry], timeout_s=timeout_s) as answer,
+            ):
+                yield answer
+            return
+        content = {"sql": text, "timeout_s": min(timeout_s or _QUERY_TIMEOUT_S_MAX, _QUERY_TIMEOUT_S_MAX)}
+        headers = {"Content-Type": "application/json", "Accept": _ARROW}
+        with self._connection.request(
+            "POST",
+            f"/databases/{quoted(database)}/query",
+            headers=headers,
+            body=json.dumps(content).encode(),
+            timeout_s=None,
+        ) as answered:
+            try:
+                reader = pa.ipc.open_stream(_Stream(answered))
+            except (pa.ArrowInvalid, OSError):
+                raise unexpected(self._connection.url) from None
+            yield Answer(reader.schema, self._batches(reader))
+
+    def export(
+        self,
+        path_or_database: str,
+        to: Path | str,
+        *,
+        format_: ExportFormat = "parquet",
+        table: str | None = None,
+        password: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> list[ExportedFile]:
+        """Tables into files of this machine."""
+        if is_file(path_or_database):
+            with self._opened(path_or_database, password) as opened:
+                return export_tables(opened, Path(to), format_=format_, table=table, progress=progress)
+        return export_database(
+            lambda text: self.query(path_or_database, text),
+            Path(to),
+            format_=format_,
+            table=table,
+            progress=progress,
+        )
+
+    @contextlib.contextmanager
+    def _opened(self, path: str, password: str | None) -> Iterator[OpenDatabase]:
+        with contextlib.ExitStack() as stack:
+            source: ByteSource
+            if path.startswith(STORAGE_PREFIX):
+                source = stack.enter_context(self.store.open(path.removeprefix(STORAGE_PREFIX)))
+            else:
+                source = stack.enter_context(FileSource(Path(path)))
+            opened = stack.enter_context(open_backup(source, password=password))
+            yield stack.enter_context(OpenDatabase.of_container(opened.container))
+
+    def _batches(self, reader: Any) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (pa.ArrowInvalid, OSError, http.client.HTTPException) as error:
+                # The server cannot say why once rows are on their way; its log does.
+                raise broken_off(self._connection.url, error) from None
+            yield batch
+
+    def _job(self, path: str, options: Mapping[str, object], progress: Callable[[Progress], None] | None) -> Any:
+        return result_of_job(self._connection, "POST", path, options, progress)
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(ObjectNotFoundError):
+            self.store.remove(name)
+
+    @contextlib.contextmanager
+    def _expected(self) -> Iterator[None]:
+        """Around what takes an answer apart: one that is of another shape is not a server's of this version."""
+        try:
+            yield
+        except TabvaultError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise unexpected(self._connection.url) from None
+
+    def _built(self, kind: type[_Result], document: Any) -> _Result:
+        """The dataclass *kind* of a JSON object; a newer server may say more than we know."""
+        with self._expected():
+            values = {field.name: document[field.name] for field in fields(kind)}  # type: ignore[arg-type]
+            return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+class _Stream:
+    """An answer as the file that Arrow reads from."""
+
+    closed = False
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        self._answer = answer
+
+    def read(self, byte_count: int = -1) -> bytes:
+        return self._answer.read(byte_count)
+
+
+def _with_times(listing: dict[str, Any]) -> dict[str, Any]:
+    """The members that are times as times."""
+    times = {name: listing[name] for name in ("restored", "last_backup")}
+    return listing | {
+        name: None if text is None else datetime.datetime.fromisoformat(text) for name, text in times.items()
+    }

@@ -1,0 +1,39 @@
+"""Which path is answered by what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio import CapacityLimiter
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from tabvault.faces.server.authentication import FailureLines
+from tabvault.faces.server.health import healthz, readyz
+from tabvault.faces.server.metrics import CountedRequests, Metrics, metrics
+from tabvault.faces.server.rest.routes import rest_routes
+from tabvault.faces.server.xmla.endpoint import WAITING_COUNT_MAX, xmla
+
+if TYPE_CHECKING:
+    from tabvault.faces.server.service import Service
+
+
+def create_application(service: Service) -> Starlette:
+    """The web application of *service*, which the caller closes."""
+    counted = Metrics(service)
+    application = Starlette(
+        routes=[
+            Route("/xmla", xmla, methods=["POST"]),
+            Route("/healthz", healthz, methods=["GET"]),
+            Route("/readyz", readyz, methods=["GET"]),
+            Route("/metrics", metrics, methods=["GET"]),
+            *rest_routes(),
+        ],
+        middleware=[Middleware(CountedRequests, counted)],
+    )
+    application.state.service = service
+    application.state.metrics = counted
+    application.state.failure_lines = {True: FailureLines(), False: FailureLines()}
+    application.state.waiting = CapacityLimiter(WAITING_COUNT_MAX)
+    return application

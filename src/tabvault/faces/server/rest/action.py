@@ -1,0 +1,107 @@
+"""What a row of the route table is, and what its handler is given and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+
+from tabvault.faces.server.rest.models import NoParameters
+from tabvault.jobs.operations.administration import Administration
+from tabvault.jobs.operations.files import Files
+from tabvault.jobs.operations.job_access import JobAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic import BaseModel
+    from starlette.requests import Request
+
+    from tabvault.faces.server.service import Service
+    from tabvault.jobs.operations.caller import Caller
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Handler: TypeAlias = "Callable[[Call[Any, Any]], Any]"
+BodyT = TypeVar("BodyT")
+QueryT = TypeVar("QueryT")
+
+
+@dataclass(frozen=True)
+class Call(Generic[BodyT, QueryT]):
+    """
+    One request, checked.
+
+    Attributes:
+        service: the server.
+        caller: who asks.
+        request: as it came.
+        path: values of the path's variables, decoded.
+        body: the body; None where the action has none.
+        query: the parameters behind the question mark.
+    """
+
+    service: Service
+    caller: Caller
+    request: Request
+    path: Mapping[str, str]
+    body: BodyT
+    query: QueryT
+
+    @cached_property
+    def administration(self) -> Administration:
+        """Of the server."""
+        return Administration(self.service.vault, self.service.access, self.service.audit)
+
+    @cached_property
+    def files(self) -> Files:
+        """Of the backup container."""
+        return Files(self.service.vault, self.service.audit)
+
+    @cached_property
+    def jobs(self) -> JobAccess:
+        """Of the server, as the caller may see them."""
+        return JobAccess(self.service.operations, self.service.runner, self.service.audit)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler gives: what stands in the body (None for nothing), and headers."""
+
+    content: BaseModel | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body that is not JSON: its media types, the first of which is the usual one."""
+
+    media_types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """
+    One row: a method on a path.
+
+    Attributes:
+        method: of HTTP. GET answers HEAD as well.
+        path: below ``/api``, variables in braces; ``{path}`` is the rest of the path, slashes and all.
+        handler: does it, in a thread that may block; a coroutine function is awaited by the event loop instead. What it
+            is and who may do it is in its docstring, which the OpenAPI document shows.
+        body: what the body is: a model for JSON, bytes, or nothing.
+        query: what may stand behind the question mark.
+        answer: what a successful answer holds: a model for JSON, bytes, or nothing.
+        status: of a successful answer.
+        headers: of a successful answer, by name with what they say.
+        refusals: statuses that this action may answer besides those that every one may.
+    """
+
+    method: Method
+    path: str
+    handler: Handler
+    body: type[BaseModel] | Content | None = None
+    query: type[BaseModel] = NoParameters
+    answer: type[BaseModel] | Content | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    refusals: tuple[int, ...] = ()

@@ -1,0 +1,163 @@
+"""
+One request: who asks, what exactly, the handler, the answer. Everything that fails on the way becomes a problem.
+
+Bodies are JSON with the content type that says so, or the bytes of a file with theirs. A web page of another origin
+can send neither without being asked for first, which nothing here answers (no CORS); nor are there cookies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from tabvault.errors import RequestError
+from tabvault.faces.server.authentication import caller_of
+from tabvault.faces.server.body import drop_body, read_body
+from tabvault.faces.server.rest.action import Answer, Call, Content
+from tabvault.faces.server.rest.problems import HttpError, problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from tabvault.faces.server.rest.action import Action
+    from tabvault.faces.server.service import Service
+
+BODY_BYTE_COUNT_MAX: Final = 1 << 20
+"""Far more than any request needs; the longest is a firewall with all its rules."""
+
+_DROPPED_BYTE_COUNT_MAX: Final = 16 << 20
+"""How much of a refused body is read away: an answer before the end of a request makes some clients lose it."""
+
+_JSON: Final = "application/json"
+_CONSTANTS: Final = "NaN and Infinity are no JSON"
+
+
+def endpoint(route: str, actions: Mapping[str, Action]) -> Callable[[Request], Awaitable[Response]]:
+    """What answers the requests to *route*: *actions* by method."""
+
+    async def answer(request: Request) -> Response:
+        service: Service = request.app.state.service
+        request.state.route = route  # for the metrics
+        action = actions["GET" if request.method == "HEAD" else request.method]
+        try:
+            return await _answer(request, service, action)
+        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client gets a problem
+            # RuntimeError: there is nothing left of the body.
+            with contextlib.suppress(RequestError, ClientDisconnect, RuntimeError):
+                await drop_body(request, _DROPPED_BYTE_COUNT_MAX)
+            return problem_response(error, instance_of(request))
+
+    return answer
+
+
+def instance_of(request: Request) -> str:
+    """The path of *request*, as it was asked for."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    return raw.decode("ascii", errors="replace")
+
+
+async def _answer(request: Request, service: Service, action: Action) -> Response:
+    caller = await caller_of(request, service, "rest")
+    path = {name: _decoded(value) for name, value in request.path_params.items()}
+    query = _query(request, action)
+    body = await _body(request, action)
+    call: Call[Any, Any] = Call(service, caller, request, path, body, query)
+    if inspect.iscoroutinefunction(action.handler):
+        result = await action.handler(call)
+    else:
+        result = await run_in_threadpool(action.handler, call)
+    return _response(result, action)
+
+
+def _decoded(value: str) -> str:
+    """A part of the path. It is still encoded: a slash in a name is ``%2F`` there, and no end of the part."""
+    try:
+        return unquote_to_bytes(value).decode()
+    except UnicodeDecodeError:
+        raise RequestError("the path is not UTF-8", path="path") from None
+
+
+def _query(request: Request, action: Action) -> BaseModel:
+    values: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in values:
+            raise RequestError("the parameter is there twice", path=name[:100])
+        values[name] = value
+    try:
+        return action.query.model_validate(values)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+async def _body(request: Request, action: Action) -> BaseModel | None:
+    if action.body is None:
+        # A body that nobody asked for is no error of its own; it is not looked at.
+        await drop_body(request, BODY_BYTE_COUNT_MAX)
+        return None
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    taken = action.body.media_types if isinstance(action.body, Content) else (_JSON,)
+    if media_type not in taken:
+        raise HttpError(415, f"the content type is {media_type[:100]!r}", hint=f"send {' or '.join(taken)}")
+    if isinstance(action.body, Content):
+        return None
+    data = await read_body(request, BODY_BYTE_COUNT_MAX)
+    return await run_in_threadpool(_parsed, action.body, data)
+
+
+def _parsed(model: type[BaseModel], data: bytes) -> BaseModel:
+    try:
+        # What the library lets pass: a member that stands twice, numbers that are none.
+        json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_refuse_constant)
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise _invalid(error) from None
+    except UnicodeDecodeError:
+        raise RequestError("the body is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise RequestError(
+            f"the body is not JSON: {error.msg.lower()}", line=error.lineno, column=error.colno
+        ) from None
+    except RecursionError:
+        raise RequestError("the body is nested too deeply") from None
+    except ValueError:  # an integer of more digits than Python reads
+        raise RequestError("the body holds a number that is too long") from None
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise RequestError("the member is there twice", path=twice[:100])
+    return members
+
+
+def _refuse_constant(_text: str) -> object:
+    raise RequestError(_CONSTANTS)
+
+
+def _invalid(error: ValidationError) -> RequestError:
+    """The first thing that is wrong, and where; never the value that is wrong."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = ".".join(str(part) for part in first["loc"])[:200]
+    message = first["msg"].removeprefix("Value error, ")
+    return RequestError(f"{message[:1].lower()}{message[1:]}", path=path or None)
+
+
+def _response(result: Answer | Response, action: Action) -> Response:
+    if isinstance(result, Response):
+        return result
+    if result.content is None:
+        return Response(status_code=204, headers=result.headers)
+    content = result.content.model_dump_json(ensure_ascii=True)
+    return Response(content, action.status, result.headers, media_type=_JSON)

@@ -1,0 +1,274 @@
+"""
+What a request may hold.
+
+Strict: a member that is not named here, a value of another type, a member that stands twice are errors that name their
+place. Passwords are ``SecretStr``: they show in no error, log or traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+
+from tabvault.jobs.access.accounts import KEY_NAME_LENGTH_MAX, USER_NAME_LENGTH_MAX
+from tabvault.jobs.access.passwords import PASSWORD_LENGTH_MAX
+from tabvault.jobs.access.principal import Scope
+from tabvault.jobs.database_name import NAME_CHAR_COUNT_MAX
+from tabvault.jobs.landing import ReadWriteMode, Security  # noqa: TC001 - likewise
+from tabvault.jobs.runner.exclusion import JobKind  # noqa: TC001 - likewise
+from tabvault.storage.names import NAME_CHARACTER_COUNT_MAX
+from tabvault.storage.server_state.firewall_rules import RULE_COUNT_MAX
+from tabvault.storage.server_state.identity_providers import PROVIDER_COUNT_MAX
+from tabvault.storage.server_state.job import JobState  # noqa: TC001 - likewise
+
+QUERY_CHARACTER_COUNT_MAX: Final = 256 * 1024
+TIMEOUT_S_MAX: Final = 86_400
+TIMEOUT_S: Final = 600.0
+"""How long a question may take that does not say."""
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+class Body(BaseModel):
+    """A JSON object in a request."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Parameters(BaseModel):
+    """What may stand behind the question mark."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _flag(text: Any) -> Any:
+    return {"true": True, "false": False}.get(text, text if isinstance(text, bool) else "neither true nor false")
+
+
+def _integer(text: Any) -> Any:
+    return text if isinstance(text, int) or _INTEGER.fullmatch(text) else "not an integer"
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Count = Annotated[int, BeforeValidator(_integer)]
+
+DatabaseName = Annotated[str, Field(min_length=1, max_length=NAME_CHAR_COUNT_MAX, description="Name of the database.")]
+FileName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=NAME_CHARACTER_COUNT_MAX,
+        description="Name in the backup storage, folders allowed: `sales/monday.abf`.",
+    ),
+]
+FilePassword = Annotated[
+    SecretStr | None, Field(max_length=PASSWORD_LENGTH_MAX, description="Of the file, where it is encrypted.")
+]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+class NoParameters(Parameters):
+    """Nothing."""
+
+
+# ---- databases and jobs
+
+
+class QueryRequest(Body):
+    """One question: exactly one of `sql`, `dmv` and `dax`."""
+
+    sql: str | None = Field(
+        None,
+        max_length=QUERY_CHARACTER_COUNT_MAX,
+        description="A SELECT over the tables. One that names `$SYSTEM` is taken as a `dmv`.",
+    )
+    dmv: str | None = Field(
+        None, max_length=QUERY_CHARACTER_COUNT_MAX, description="`SELECT ... FROM $SYSTEM.<rowset>`"
+    )
+    dax: str | None = Field(None, max_length=QUERY_CHARACTER_COUNT_MAX, description="`EVALUATE 'Table'`")
+    timeout_s: float = Field(
+        TIMEOUT_S, gt=0, le=TIMEOUT_S_MAX, allow_inf_nan=False, description="End it with an error after that."
+    )
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if sum(text is not None for text in (self.sql, self.dmv, self.dax)) != 1:
+            raise ValueError("exactly one of sql, dmv and dax is needed")
+        return self
+
+
+class BackupRequest(Body):
+    """A backup of a database."""
+
+    file: FileName | None = Field(None, description="Name in the backup storage; the database's with `.abf` if null.")
+    overwrite: bool = Field(False, description="Replace a file of that name.")
+    compress: bool = True
+    password: FilePassword = Field(None, description="Encrypt with it (age format).")
+
+
+class RestoreRequest(Body):
+    """A restore of a file, over a database or as a new one."""
+
+    file: FileName
+    overwrite: bool = Field(False, description="Replace the database of that name.")
+    password: FilePassword = None
+    security: Security = "copyAll"
+    read_write_mode: ReadWriteMode = "readWrite"
+    force: bool = Field(False, description="Taken for compatibility, and without effect.")
+    ignore_incompatibilities: bool = False
+
+
+class NamingRestoreRequest(RestoreRequest):
+    """A restore of a file under any name."""
+
+    database: DatabaseName | None = Field(None, description="Its name; the one in the file if null.")
+
+
+class NoOptions(Body):
+    """There is nothing to say: an empty object."""
+
+
+class FileRequest(Body):
+    """A file of the backup storage, to look into or to verify."""
+
+    file: FileName
+    password: FilePassword = None
+
+
+class JobsParameters(Parameters):
+    """Which jobs."""
+
+    database: str | None = Field(None, description="Only of this database; case does not matter.")
+    kind: JobKind | None = Field(None, description="Only of this kind.")
+    state: JobState | None = Field(None, description="Only in this state.")
+    limit: Count = Field(100, ge=1, le=1000, description="So many at most.")
+    before: str | None = Field(None, description="Only those asked for before the job of this id.")
+
+
+class TaskJobsParameters(Parameters):
+    """Which jobs of one kind on one database."""
+
+    state: JobState | None = Field(None, description="Only in this state.")
+    limit: Count = Field(100, ge=1, le=1000, description="So many at most.")
+    before: str | None = Field(None, description="Only those asked for before the job of this id.")
+
+
+# ---- files
+
+
+class FilesParameters(Parameters):
+    """Which files."""
+
+    prefix: str = Field("", max_length=NAME_CHARACTER_COUNT_MAX, description="What their names begin with.")
+    after: str = Field("", max_length=NAME_CHARACTER_COUNT_MAX, description="Only names behind this one.")
+    limit: Count = Field(1000, ge=1, le=10_000, description="So many at most.")
+
+
+class UploadParameters(Parameters):
+    """How a file is put."""
+
+    overwrite: Flag = Field(False, description="Replace a file of that name.")
+
+
+# ---- administration
+
+
+class AuditParameters(Parameters):
+    """Which lines of the audit log."""
+
+    since: AwareDatetime | None = Field(None, description="None before this time.")
+    until: AwareDatetime | None = Field(None, description="None at or after this time.")
+    limit: Count = Field(100, ge=1, le=10_000, description="So many at most, the latest.")
+
+
+class StorageRequest(Body):
+    """Where backups go."""
+
+    enabled: bool
+    account: Text | None = Field(
+        description="Folder on the server that is the storage account; relative to the data folder, unless absolute."
+    )
+    container: Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9])+$", min_length=3, max_length=63)] | None = Field(
+        description="Container in it. It is made if it is not there."
+    )
+
+
+class UserRequest(Body):
+    """A new user."""
+
+    name: str = Field(min_length=1, max_length=USER_NAME_LENGTH_MAX, pattern=r"^[^:\s]([^:]*[^:\s])?$")
+    password: Password
+    is_server_administrator: bool = False
+
+
+class PasswordRequest(Body):
+    """Another password of a user."""
+
+    password: Password
+
+
+class UsersKeysParameters(Parameters):
+    """Which API keys."""
+
+    owner: str | None = Field(None, max_length=USER_NAME_LENGTH_MAX, description="Only those of this user.")
+
+
+class KeyRequest(Body):
+    """A new API key."""
+
+    owner: str = Field(min_length=1, max_length=USER_NAME_LENGTH_MAX, description="The user for whom it acts.")
+    name: str = Field(min_length=1, max_length=KEY_NAME_LENGTH_MAX)
+    scopes: tuple[Scope, ...] = Field(min_length=1, max_length=len(Scope))
+    databases: Annotated[tuple[DatabaseName, ...], Field(min_length=1, max_length=1000)] | None = Field(
+        None, description="The databases that it is good for; all if null."
+    )
+    expires: AwareDatetime | None = Field(None, description="From when on it is refused; never if null.")
+
+
+class RuleRequest(Body):
+    """A range of addresses, both ends included."""
+
+    start: str = Field(max_length=64, description="IPv4 or IPv6.")
+    end: str = Field(max_length=64, description="Of the same kind.")
+
+
+class NamedRuleRequest(RuleRequest):
+    """A firewall rule."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")
+
+
+class FirewallRequest(Body):
+    """The whole firewall."""
+
+    enabled: bool
+    rules: tuple[NamedRuleRequest, ...] = Field((), max_length=RULE_COUNT_MAX)
+
+
+class ProviderRequest(Body):
+    """An issuer of tokens (OpenID Connect)."""
+
+    issuer: Text
+    audiences: tuple[Text, ...] = Field(min_length=1, max_length=100)
+    tenant: Text | None = None
+    jwks_uri: Text | None = None
+    jwks: dict[str, Any] | None = Field(None, description="Its keys (RFC 7517), where it cannot be asked for them.")
+    administrators: tuple[Text, ...] = Field((), max_length=1000)
+
+
+class ProvidersRequest(Body):
+    """All identity providers."""
+
+    providers: tuple[ProviderRequest, ...] = Field(max_length=PROVIDER_COUNT_MAX)

@@ -1,0 +1,103 @@
+"""
+One running server: what all its requests share, from the start to the drain.
+
+Order of the start: the data folder (whose lock keeps a second server out), the records of jobs (what was running when
+the last process ended is interrupted), the audit log, accounts, and only then the socket. The drain goes back the same
+way: no new requests, no new jobs; running ones finish or are interrupted; then the folder is let go.
+"""
+
+from __future__ import annotations
+
+import datetime
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final, Self
+
+from tabvault.faces.server.xmla.sessions import Sessions
+from tabvault.faces.server.xmla.traces import Traces
+from tabvault.jobs.access.server_access import ServerAccess
+from tabvault.jobs.operations.operations import Operations
+from tabvault.jobs.runner.runner import JobRunner
+from tabvault.jobs.vault import Vault
+from tabvault.storage.server_state.audit_log import AuditLog
+from tabvault.storage.server_state.job_records import JobRecords
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+ENGINE_VERSION: Final = "16.0.43.220"
+"""The engine of SQL Server 2022, whose commands and rowsets are spoken: by it clients decide what to ask for."""
+
+WORKING_JOB_COUNT_MAX: Final = 2
+
+
+class Service:
+    """
+    Everything that requests share; a context manager.
+
+    Args:
+        data: the data folder; the platform's by default. It is made if there is none.
+        name: name of the server; that of the machine by default.
+        working_job_count_max: jobs that work at a time.
+
+    Raises:
+        DataFolderLockedError: another process owns the data folder.
+        FormatError: the accounts or the rules of the firewall are damaged.
+        StorageError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, data: Path | None, *, name: str | None = None, working_job_count_max: int = WORKING_JOB_COUNT_MAX
+    ) -> None:
+        self.name = name or socket.gethostname()
+        self.engine_version = ENGINE_VERSION
+        self.started = datetime.datetime.now(datetime.UTC)
+        self.port: int | None = None
+        self.is_draining = False
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            self.vault = stack.enter_context(Vault(data))
+            self.folder = self.vault.own_folder
+            records = JobRecords.open(self.vault.data)
+            stack.callback(records.close)
+            self.runner = stack.enter_context(JobRunner(records, working_count_max=working_job_count_max))
+            self.audit = AuditLog(self.vault.data)
+            self.access = ServerAccess(self.vault.data)
+            self.operations = Operations(self.vault, self.folder, self.runner, self.audit)
+            self.sessions = Sessions()
+            self.traces = Traces()
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def drain(self, timeout_s: float) -> None:
+        """No new jobs; those that run may finish within *timeout_s*, then they are interrupted."""
+        self.is_draining = True
+        self.traces.end_all()
+        self.runner.drain(timeout_s)
+        self.sessions.end_all()
+
+    def close(self) -> None:
+        """Let go of everything. Twice is allowed."""
+        self.is_draining = True
+        self.traces.end_all()
+        self.sessions.end_all()
+        self._stack.close()
+
+    def server_properties(self) -> dict[str, str]:
+        """The server properties that clients look at."""
+        return {
+            "DataDir": "/data",
+            "BackupDir": "/",
+            "LogDir": "/log",
+            "AllowedBrowsingFolders": "/",
+            "Language": "1033",
+            "CollationName": "Latin1_General_CI_AS",
+        }

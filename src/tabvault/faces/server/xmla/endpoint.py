@@ -1,0 +1,164 @@
+"""
+``POST /xmla``: one SOAP request, one answer.
+
+An answer that is short is sent whole; a long one piece by piece, as it is made, by a thread that is not the event
+loop's. A subscription to a trace stays open on the event loop and holds no thread. Commands that become jobs wait for
+their turn in threads of their own number, so that queries, and the Cancel that stops such a command, find a free one.
+
+The type of a request has to be one of XML: a page in a browser cannot send that to another site without being asked
+first (CORS), and so cannot use the password that the browser remembers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+import pyarrow as pa
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from tabvault.errors import AccessError, RequestError, RequestTooLargeError, TabvaultError
+from tabvault.faces.server.authentication import CHALLENGE, caller_of
+from tabvault.faces.server.body import drop_body, read_body
+from tabvault.faces.server.xmla.conversation import answer
+from tabvault.faces.server.xmla.faults import message_of
+from tabvault.faces.server.xmla.results import OpenAnswer, fault_answer
+from tabvault.faces.server.xmla.traces import COLUMNS
+from tabvault.formats.xmla import commands, response, rowset
+from tabvault.formats.xmla.request import Execute, parse_request
+from tabvault.model.tmsl.commands import is_command
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from anyio import CapacityLimiter
+    from starlette.requests import Request
+
+    from tabvault.faces.server.service import Service
+    from tabvault.formats.xmla.commands import BatchedCommand
+    from tabvault.formats.xmla.request import Discover
+
+BODY_BYTE_COUNT_MAX: Final = 64 << 20
+"""The script of a large model has some ten megabytes."""
+
+_CONTENT_TYPE: Final = "text/xml; charset=utf-8"
+"""Clients refuse any other type, ``application/xml`` included."""
+
+WAITING_COUNT_MAX: Final = 64
+"""Threads of commands that become jobs; what comes beyond them waits without one."""
+
+_REQUEST_TYPES: Final = frozenset(["text/xml", "application/xml", "application/soap+xml"])
+
+_log = logging.getLogger(__name__)
+
+
+async def xmla(request: Request) -> Response:
+    """Answer one request."""
+    service: Service = request.app.state.service
+    try:
+        caller = await caller_of(request, service, "xmla")
+    except AccessError as error:
+        return await _refused(request, error)
+    except TabvaultError as error:
+        return _fault(error)
+    try:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _REQUEST_TYPES:
+            await drop_body(request, BODY_BYTE_COUNT_MAX)
+            return _fault(RequestError("the Content-Type of a request is text/xml"), status=415)
+        body = await read_body(request, BODY_BYTE_COUNT_MAX)
+        parsed = await run_in_threadpool(parse_request, body)
+        del body
+        limiter: CapacityLimiter | None = request.app.state.waiting if _may_wait(parsed.operation) else None
+        loop = asyncio.get_running_loop()
+        pieces = await anyio.to_thread.run_sync(answer, service, caller, parsed, loop, limiter=limiter)
+    except RequestTooLargeError as error:
+        return _fault(error, status=413)
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client gets a fault and the server goes on
+        return _fault(error)
+    if isinstance(pieces, OpenAnswer):
+        return StreamingResponse(_events(service, pieces), media_type=_CONTENT_TYPE)
+    return await _response(pieces)
+
+
+def _may_wait(operation: Discover | Execute) -> bool:
+    """Whether what is asked may become a job, which waits for its turn."""
+    if not isinstance(operation, Execute):
+        return False
+    command = operation.command
+    parts: tuple[BatchedCommand, ...] = command.commands if isinstance(command, commands.Batch) else (command,)
+    return any(
+        is_command(part.text)
+        if isinstance(part, commands.Statement)
+        else not isinstance(part, commands.Discover | commands.Cancel | commands.Subscribe | commands.Unsubscribe)
+        for part in parts
+    )
+
+
+async def _refused(request: Request, error: AccessError) -> Response:
+    """
+    401 with a challenge, or 403, or 429. The reason stands in a header too: Microsoft's clients show it.
+
+    What the client is still sending is read away first, within limits.
+    """
+    try:
+        await drop_body(request, BODY_BYTE_COUNT_MAX)
+    except RequestError:
+        return _fault(error, status=error.http_status, headers={"Connection": "close"})
+    headers = {"x-ms-xmlaerror-extended": _header_text(str(error))}
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = CHALLENGE
+    retry_after_s = getattr(error, "retry_after_s", None)
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(int(retry_after_s) + 1)
+    return _fault(error, status=error.http_status, headers=headers)
+
+
+def _header_text(text: str) -> str:
+    return "".join(char if " " <= char <= "~" else "?" for char in text)[:500]
+
+
+def _fault(error: Exception, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(fault_answer(None, error), status_code=status, media_type=_CONTENT_TYPE, headers=headers)
+
+
+async def _response(pieces: Iterator[bytes]) -> Response:
+    """Whole where it is short. The first pieces are made before the status is sent."""
+    first = await run_in_threadpool(lambda: list(itertools.islice(pieces, 8)))
+    if len(first) < 8:
+        return Response(b"".join(first), media_type=_CONTENT_TYPE)
+    return StreamingResponse(_streamed(first, pieces), media_type=_CONTENT_TYPE)
+
+
+async def _streamed(first: list[bytes], pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        yield b"".join(first)
+        while True:
+            piece = await run_in_threadpool(next, pieces, None)
+            if piece is None:
+                return
+            yield piece
+    finally:
+        # The client may have gone away in the middle: what the rest of the answer holds open is let go now.
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            await asyncio.shield(run_in_threadpool(close))
+
+
+async def _events(service: Service, opened: OpenAnswer) -> AsyncIterator[bytes]:
+    """The rows of a subscription, until it ends. The beginning goes out at once: the client waits for it."""
+    columns = rowset.rowset_columns(COLUMNS)
+    try:
+        yield response.envelope_begin(opened.session_id) + response.EXECUTE_BEGIN + rowset.rowset_begin(columns)
+        async for group in opened.subscription.events():
+            rows = [event.row(service.name) for event in group]
+            yield rowset.rowset_rows(columns, pa.RecordBatch.from_pylist(rows, COLUMNS))
+        yield rowset.ROWSET_END + response.EXECUTE_END + response.ENVELOPE_END
+    except Exception as error:  # noqa: BLE001 - rows are on the way: only their end can tell
+        yield response.messages([message_of(error)]) + rowset.ROWSET_END
+        yield response.EXECUTE_END + response.ENVELOPE_END
+    finally:
+        service.traces.leave(opened.key)

@@ -1,0 +1,125 @@
+"""
+Statements: text in a language of its own.
+
+======================================  ==============================
+a statement that begins with            is
+======================================  ==============================
+``{``                                   a TMSL command
+``EVALUATE``, ``DEFINE``                DAX
+``SELECT … FROM $SYSTEM.…``             a query of a schema rowset
+``SystemGetSubdirs``                    SSMS, looking for a folder
+======================================  ==============================
+
+Source: what Microsoft's clients send; the last one is in public sample code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from tabvault.engine.dax import is_dax
+from tabvault.engine.rowsets import is_rowset_query, query_rowset
+from tabvault.errors import JobCancelledError, QueryError, QueryNotSupportedError
+from tabvault.faces.server.xmla.results import Result, Rows, table_rows
+from tabvault.faces.server.xmla.rowset_context import rowset_context
+from tabvault.faces.server.xmla.tmsl import execute_script
+from tabvault.jobs.access.authorization import require_server_administrator
+from tabvault.jobs.evaluation import evaluate
+from tabvault.model.tmsl.commands import is_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tabvault.faces.server.service import Service
+    from tabvault.faces.server.xmla.sessions import RunningCommand, Session
+    from tabvault.jobs.operations.caller import Caller
+
+_SUBFOLDERS: Final = re.compile(r"\s*SystemGetSubdirs\s+'((?:[^']|'')*)'\s*;?\s*", re.IGNORECASE)
+_SUBFOLDER_SCHEMA: Final = pa.schema([("Dir", pa.string()), ("Allowed", pa.int32())])
+
+
+def execute_statement(
+    service: Service, session: Session, caller: Caller, text: str, properties: Mapping[str, str]
+) -> Result:
+    """
+    Do what *text* says.
+
+    Raises:
+        QueryNotSupportedError: it is in no language that is answered.
+        TabvaultError: whatever it asks for cannot be done.
+    """
+    if is_command(text):
+        return execute_script(service, session, caller, text)
+    if is_dax(text):
+        return Result(_evaluate(service, session, caller, text, properties))
+    if is_rowset_query(text):
+        with rowset_context(service, session, caller, properties) as context:
+            return Result(table_rows(query_rowset(text, context)))
+    folder = _SUBFOLDERS.fullmatch(text)
+    if folder is not None:
+        return Result(_subfolders(service, caller, folder.group(1).replace("''", "'")))
+    word = (text.split() or [""])[0][:40]
+    raise QueryNotSupportedError(
+        f"Query (1, 1) a statement that begins with {word!r} is not answered",
+        line=1,
+        column=1,
+        hint="DAX (EVALUATE), rowset queries (SELECT ... FROM $SYSTEM...) and TMSL are; SQL is on the command line "
+        "and REST",
+    )
+
+
+def _evaluate(service: Service, session: Session, caller: Caller, text: str, properties: Mapping[str, str]) -> Rows:
+    with contextlib.ExitStack() as stack:
+        reading = stack.enter_context(
+            service.operations.reading(caller, current_database(service, session, caller), properties=properties)
+        )
+        permissions = reading.permissions
+        permissions.require_query()
+        answer = evaluate(
+            reading.database,
+            text,
+            hidden_tables=permissions.hidden_tables,
+            hidden_columns=permissions.hidden_columns,
+        )
+        batches = _until_cancelled(answer.batches, session.own_command())
+        return Rows(answer.schema, batches, resources=stack.pop_all())
+
+
+def current_database(service: Service, session: Session, caller: Caller) -> str:
+    """
+    Name of the session's database: the one that was chosen, else the first that the caller may see.
+
+    Raises:
+        QueryError: there is none.
+    """
+    if session.catalog:
+        return session.catalog
+    visible = service.operations.visible(caller)
+    if not visible:
+        raise QueryError("there is no database that you have access to")
+    return visible[0][0].name
+
+
+def _until_cancelled(batches: Iterable[pa.RecordBatch], running: RunningCommand | None) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if running is not None and running.is_cancelled.is_set():
+            raise JobCancelledError("cancelled by a Cancel command")
+        yield batch
+
+
+def _subfolders(service: Service, caller: Caller, folder: str) -> Rows:
+    """The folders in a folder of the backup container: one row each."""
+    require_server_administrator(caller.principal, "browse the backup storage")
+    prefix = folder.replace("\\", "/").strip("/")
+    prefix = f"{prefix}/" if prefix else ""
+    found = {
+        info.name[len(prefix) :].partition("/")[0]
+        for info in service.vault.store.list(prefix)
+        if info.name.startswith(prefix) and "/" in info.name[len(prefix) :]
+    }
+    rows = [{"Dir": name, "Allowed": 1} for name in sorted(found)]
+    return table_rows(pa.Table.from_pylist(rows, _SUBFOLDER_SCHEMA))

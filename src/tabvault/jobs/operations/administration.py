@@ -1,0 +1,175 @@
+"""
+Administration of a server: where backups go, users, API keys, identity providers, the firewall.
+
+All of it is for server administrators, and every change has its two lines in the audit log.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tabvault.jobs.access.authorization import require_server_administrator
+from tabvault.jobs.operations.task import audit_action
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Collection, Mapping, Sequence
+
+    from tabvault.jobs.access.server_access import ServerAccess
+    from tabvault.jobs.operations.caller import Caller
+    from tabvault.jobs.vault import Vault
+    from tabvault.storage.server_state.accounts import ApiKeyRecord, UserRecord
+    from tabvault.storage.server_state.audit_line import AuditLine
+    from tabvault.storage.server_state.audit_log import AuditLog, AuditOperation
+    from tabvault.storage.server_state.firewall_rules import FirewallRule, FirewallSettings
+    from tabvault.storage.server_state.identity_providers import IdentityProvider
+    from tabvault.storage.settings import BackupStorageSettings
+
+
+class Administration:
+    """
+    What administrators may ask of a server. Threads may share it.
+
+    Every method raises ``NotAuthorizedError`` for a caller who does not administer the server, and every one that
+    changes something raises ``StorageError`` where the audit log or the change cannot be written.
+
+    Args:
+        vault: its settings of the backup storage.
+        access: its users, keys, providers and firewall.
+        audit: the audit log.
+    """
+
+    def __init__(self, vault: Vault, access: ServerAccess, audit: AuditLog) -> None:
+        self._vault = vault
+        self._access = access
+        self._audit = audit
+
+    # ---- the audit log, the backup storage
+
+    def audit_lines(
+        self, caller: Caller, *, since: datetime.datetime | None, until: datetime.datetime | None, limit: int
+    ) -> list[AuditLine]:
+        """Lines of the audit log, the latest first; see :meth:`AuditLog.read`."""
+        require_server_administrator(caller.principal, "read the audit log")
+        return list(self._audit.read(since=since, until=until, limit=limit))
+
+    def storage(self, caller: Caller) -> BackupStorageSettings:
+        """Where backups go."""
+        require_server_administrator(caller.principal, "see the settings of the backup storage")
+        return self._vault.settings
+
+    def configure_storage(self, caller: Caller, settings: BackupStorageSettings) -> BackupStorageSettings:
+        """Set where backups go; see :meth:`Vault.configure_storage`."""
+        require_server_administrator(caller.principal, "configure the backup storage")
+        options = {"enabled": settings.enabled, "account": settings.account, "container": settings.container}
+        with self._begun(caller, "configure_storage", None, options):
+            self._vault.configure_storage(settings)
+        return self._vault.settings
+
+    # ---- users
+
+    def users(self, caller: Caller) -> Sequence[UserRecord]:
+        """All users."""
+        require_server_administrator(caller.principal, "manage users")
+        return self._access.accounts.users
+
+    def user(self, caller: Caller, name: str) -> UserRecord | None:
+        """The user of that name, if there is one."""
+        require_server_administrator(caller.principal, "manage users")
+        return self._access.accounts.user(name)
+
+    def create_user(self, caller: Caller, name: str, password: str, *, is_server_administrator: bool) -> UserRecord:
+        """Register a user; see :meth:`AccountBook.create_user`."""
+        require_server_administrator(caller.principal, "manage users")
+        options = {"type": "server administrator" if is_server_administrator else "user"}
+        with self._begun(caller, "create_user", name, options):
+            return self._access.accounts.create_user(name, password, is_server_administrator=is_server_administrator)
+
+    def set_password(self, caller: Caller, name: str, password: str) -> None:
+        """Give a user another password; see :meth:`AccountBook.set_password`."""
+        require_server_administrator(caller.principal, "manage users")
+        with self._begun(caller, "set_password", name):
+            self._access.accounts.set_password(name, password)
+
+    def remove_user(self, caller: Caller, name: str) -> None:
+        """Remove a user and his API keys; see :meth:`AccountBook.remove_user`."""
+        require_server_administrator(caller.principal, "manage users")
+        with self._begun(caller, "remove_user", name):
+            self._access.accounts.remove_user(name)
+
+    # ---- API keys
+
+    def api_keys(self, caller: Caller, owner: str | None = None) -> Sequence[ApiKeyRecord]:
+        """The API keys of *owner*, or of everybody."""
+        require_server_administrator(caller.principal, "manage API keys")
+        return self._access.accounts.api_keys(owner)
+
+    def create_api_key(
+        self,
+        caller: Caller,
+        owner: str,
+        name: str,
+        scopes: Collection[str],
+        *,
+        databases: Collection[str] | None,
+        expires: datetime.datetime | None,
+    ) -> tuple[ApiKeyRecord, str]:
+        """Make an API key, to be shown once; see :meth:`AccountBook.create_api_key`."""
+        require_server_administrator(caller.principal, "manage API keys")
+        with self._begun(caller, "create_api_key", name, {"user": owner, "scope": sorted(scopes)}):
+            return self._access.accounts.create_api_key(owner, name, scopes, databases=databases, expires=expires)
+
+    def revoke_api_key(self, caller: Caller, key_id: str) -> None:
+        """Remove an API key; see :meth:`AccountBook.revoke_api_key`."""
+        require_server_administrator(caller.principal, "manage API keys")
+        with self._begun(caller, "revoke_api_key", key_id):
+            self._access.accounts.revoke_api_key(key_id)
+
+    # ---- the firewall
+
+    def firewall(self, caller: Caller) -> FirewallSettings:
+        """The firewall as it is."""
+        require_server_administrator(caller.principal, "manage the firewall")
+        return self._access.firewall.settings
+
+    def replace_firewall(self, caller: Caller, settings: FirewallSettings) -> None:
+        """Make *settings* those of the server; see :meth:`Firewall.replace`."""
+        require_server_administrator(caller.principal, "manage the firewall")
+        options = {"enabled": settings.enabled, "objects": [_rule_text(rule) for rule in settings.rules]}
+        with self._begun(caller, "configure_firewall", None, options):
+            self._access.firewall.replace(settings)
+
+    def put_firewall_rule(self, caller: Caller, rule: FirewallRule) -> None:
+        """Add a rule, or change the one of its name; see :meth:`Firewall.put_rule`."""
+        require_server_administrator(caller.principal, "manage the firewall")
+        with self._begun(caller, "put_firewall_rule", rule.name, {"objects": [_rule_text(rule)]}):
+            self._access.firewall.put_rule(rule)
+
+    def remove_firewall_rule(self, caller: Caller, name: str) -> None:
+        """Remove a rule; see :meth:`Firewall.remove_rule`."""
+        require_server_administrator(caller.principal, "manage the firewall")
+        with self._begun(caller, "remove_firewall_rule", name):
+            self._access.firewall.remove_rule(name)
+
+    # ---- identity providers
+
+    def identity_providers(self, caller: Caller) -> Sequence[IdentityProvider]:
+        """The issuers whose tokens are believed."""
+        require_server_administrator(caller.principal, "manage identity providers")
+        return self._access.identity_providers
+
+    def set_identity_providers(self, caller: Caller, providers: Sequence[IdentityProvider]) -> None:
+        """Believe these issuers and no others; see :meth:`ServerAccess.set_identity_providers`."""
+        require_server_administrator(caller.principal, "manage identity providers")
+        options = {"objects": [provider.issuer for provider in providers]}
+        with self._begun(caller, "set_identity_providers", None, options):
+            self._access.set_identity_providers(tuple(providers))
+
+    def _begun(
+        self, caller: Caller, operation: str, about: str | None, options: Mapping[str, object] | None = None
+    ) -> AuditOperation:
+        return self._audit.begin(audit_action(caller, operation, about, options))
+
+
+def _rule_text(rule: FirewallRule) -> str:
+    return f"{rule.name} {rule.start}-{rule.end}"

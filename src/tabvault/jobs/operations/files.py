@@ -1,0 +1,171 @@
+"""
+The files of the backup container, as a caller may list, read, write and remove them.
+
+All of it is for server administrators: a backup holds the whole of a database, and no role of the model in it is asked.
+Uploads and removals are in the audit log. An upload leaves :data:`RESERVED_BYTE_COUNT` of the storage free: what the
+server writes besides (the audit log, the records of jobs) may lie on the same disk.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final, Self
+
+from tabvault.errors import DiskFullError, RequestTooLargeError
+from tabvault.jobs.access.authorization import require_server_administrator
+from tabvault.jobs.database_name import STORAGE_PREFIX
+from tabvault.jobs.operations.task import audit_action
+from tabvault.storage.names import check_object_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from tabvault.jobs.inspect import Inspection
+    from tabvault.jobs.operations.caller import Caller
+    from tabvault.jobs.vault import Vault
+    from tabvault.storage.contract import ObjectInfo, ObjectStore, StoredObject, Upload
+    from tabvault.storage.server_state.audit_log import AuditLog
+
+FILE_BYTE_COUNT_MAX: Final = 4 << 40
+"""Longer than any backup; an upload that never ends does end."""
+
+RESERVED_BYTE_COUNT: Final = 64 << 20
+
+_CHECK_INTERVAL_BYTE_COUNT: Final = 32 << 20
+"""How much is written between two looks at the free space: less than what is reserved."""
+
+
+class Files:
+    """
+    The container's files. Threads may share it.
+
+    Every method raises ``NotAuthorizedError`` for a caller who does not administer the server, and
+    ``StorageNotConfiguredError`` where there is no container.
+
+    Args:
+        vault: its backup storage.
+        audit: the audit log.
+    """
+
+    def __init__(self, vault: Vault, audit: AuditLog) -> None:
+        self._vault = vault
+        self._audit = audit
+
+    def list(self, caller: Caller, prefix: str = "") -> Iterator[ObjectInfo]:
+        """The files whose names begin with *prefix*, ordered by name."""
+        require_server_administrator(caller.principal, "browse the backup storage")
+        return self._vault.store.list(prefix)
+
+    def open(self, caller: Caller, name: str) -> StoredObject:
+        """
+        A file, open for reading.
+
+        Raises:
+            ObjectNotFoundError: there is none of that name.
+        """
+        require_server_administrator(caller.principal, "read backup files")
+        return self._vault.store.open(name)
+
+    def create(self, caller: Caller, name: str, *, overwrite: bool, byte_count: int | None) -> FileUpload:
+        """
+        Begin to write a file.
+
+        Args:
+            caller: who asks.
+            name: of the file.
+            overwrite: whether it takes the place of a file of that name.
+            byte_count: its length, where it is known beforehand.
+
+        Raises:
+            ObjectExistsError: there is one, and it is not to be replaced.
+            DiskFullError: it will not fit.
+            RequestTooLargeError: it is over :data:`FILE_BYTE_COUNT_MAX`.
+        """
+        require_server_administrator(caller.principal, "write backup files")
+        spelling = check_object_name(name)
+        _check_byte_count(byte_count or 0)
+        store = self._vault.store
+        _check_room(store, byte_count or 0)
+        with ExitStack() as stack:
+            stack.enter_context(self._audit.begin(audit_action(caller, "put_file", spelling, {"overwrite": overwrite})))
+            upload = stack.enter_context(store.create(spelling, replace=overwrite))
+            return FileUpload(store, upload, stack.pop_all())
+
+    def remove(self, caller: Caller, name: str) -> None:
+        """
+        Remove a file.
+
+        Raises:
+            ObjectNotFoundError: there is none of that name.
+        """
+        require_server_administrator(caller.principal, "remove backup files")
+        spelling = check_object_name(name)
+        with self._audit.begin(audit_action(caller, "remove_file", spelling)):
+            self._vault.store.remove(spelling)
+
+    def inspect(self, caller: Caller, name: str, password: str | None) -> Inspection:
+        """
+        What is in a backup file; see :func:`tabvault.jobs.inspect.inspect_backup`.
+
+        Raises:
+            ObjectNotFoundError: there is none of that name.
+            PasswordError: missing, wrong or superfluous.
+            FormatError, ModelError: it is no backup, or damaged.
+        """
+        require_server_administrator(caller.principal, "look into backup files")
+        return self._vault.inspect(f"{STORAGE_PREFIX}{check_object_name(name)}", password=password or None)
+
+
+class FileUpload:
+    """A file on its way; a context manager that leaves nothing behind where it is left without :meth:`finish`."""
+
+    def __init__(self, store: ObjectStore, upload: Upload, resources: ExitStack) -> None:
+        self._store = store
+        self._upload = upload
+        self._resources = resources
+        self._byte_count = 0
+        self._checked_byte_count = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """
+        Append *data*.
+
+        Raises:
+            DiskFullError: no room.
+            RequestTooLargeError: the file is over :data:`FILE_BYTE_COUNT_MAX`.
+            StorageError: the storage failed.
+        """
+        self._byte_count += len(data)
+        _check_byte_count(self._byte_count)
+        if self._byte_count - self._checked_byte_count >= _CHECK_INTERVAL_BYTE_COUNT:
+            self._checked_byte_count = self._byte_count
+            _check_room(self._store, len(data))
+        self._upload.write(data)
+
+    def finish(self) -> ObjectInfo:
+        """Publish the file; see :meth:`tabvault.storage.contract.Upload.finish`."""
+        return self._upload.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._resources.__exit__(kind, error, traceback)
+
+
+def _check_byte_count(byte_count: int) -> None:
+    if byte_count > FILE_BYTE_COUNT_MAX:
+        raise RequestTooLargeError(f"the file has {byte_count} bytes or more, and {FILE_BYTE_COUNT_MAX} are allowed")
+
+
+def _check_room(store: ObjectStore, byte_count: int) -> None:
+    free_byte_count = store.free_byte_count()
+    if free_byte_count is not None and byte_count + RESERVED_BYTE_COUNT > free_byte_count:
+        raise DiskFullError(
+            f"the backup storage has {free_byte_count} bytes free, and {byte_count} are to be written besides the "
+            f"{RESERVED_BYTE_COUNT} that stay free",
+            hint="make room there",
+        )
