@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CLIENTS := .venv-clients
 
 .PHONY: help install demo test check bench clean
 
@@ -29,9 +30,14 @@ demo: install
 
 # The peers that only Debian packages (age, and for the benchmarks restic and borg) come with apt where that is possible;
 # elsewhere the tests that need them say so and skip.
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(CLIENTS)/.installed
 	@scripts/system-packages age
 	@$(BIN)/python -m pytest -n 2
+
+# Microsoft's clients, on a .NET runtime, for tests against the server; nothing of them is part of the product. Where their
+# packages cannot be installed the tests that need them say so and skip (in CI they fail).
+$(CLIENTS)/.installed: scripts/microsoft-clients
+	@scripts/microsoft-clients $(PYTHON) $(CLIENTS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .
@@ -44,4 +50,4 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
