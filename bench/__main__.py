@@ -14,7 +14,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import decode, jobs
+from bench import decode, jobs, server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLES = Path(os.environ.get("TABVAULT_SAMPLES", REPOSITORY.parent / "shared" / "samples"))
@@ -59,6 +59,8 @@ def main() -> None:
             "\nGoals: plain backup at least 0.8 of `cp` + fsync; memory of backup and restore under 256 MiB. The",
             "database is the June 2019 demo with the segments of its tables repeated",
             "(`tabvault.testing.large_database`): restic, which stores what repeats once, has an easy time with it.",
+            "\n## The server\n",
+            *server.report(SAMPLES, Path(scratch)),
         ]
     text = "\n".join(parts) + "\n"
     print(text)

@@ -17,7 +17,8 @@ import pytest
 from program import COMMAND, Terminal, call, environment
 
 from conftest import sample_path
-from tabvault.faces.cli import export, rows
+from tabvault.faces import rows
+from tabvault.faces.cli import export
 from tabvault.faces.cli.restore import restore
 from tabvault.jobs.export import ExportFormat
 from tabvault.jobs.landing import ReadWriteMode, Security

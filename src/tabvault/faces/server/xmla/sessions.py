@@ -92,7 +92,7 @@ class Session:
     def own_command(self) -> RunningCommand | None:
         """The command that the calling thread works for."""
         own = threading.get_ident()
-        return next((command for command in self.running if command.thread == own), None)
+        return next((command for command in reversed(self.running) if command.thread == own), None)
 
 
 @dataclass(slots=True)
