@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +96,13 @@ class OpenDatabase:
         tables: its user tables in the order of the model.
     """
 
-    def __init__(self, entry: CatalogEntry, key: Hashable, metadata: Metadata, files: FileSet) -> None:
+    def __init__(
+        self, entry: CatalogEntry, key: Hashable, metadata: Metadata, files: FileSet, model: Model | None = None
+    ) -> None:
         self.entry = entry
         self.key = key
         self.metadata = metadata
-        self.model: Model = load_model(metadata)
+        self.model = load_model(metadata) if model is None else model
         self.files = files
         self.tables = tuple(Table(table, files) for table in self.model.tables)
 
@@ -118,11 +122,19 @@ class OpenDatabase:
 
     @classmethod
     @contextlib.contextmanager
-    def of_version(cls, version: VersionReader) -> Iterator[OpenDatabase]:
-        """A database of the data folder; *version* stays pinned by the caller."""
+    def of_version(cls, version: VersionReader, *, models: RememberedModels | None = None) -> Iterator[OpenDatabase]:
+        """
+        A database of the data folder.
+
+        Args:
+            version: stays pinned by the caller.
+            models: where its model may be remembered from an earlier opening.
+        """
         with Metadata.open(version.path(METADATA_FILE)) as metadata:
-            key = (version.info.key, version.info.version)
-            yield cls(catalog_entry(version.info), key, metadata, version)
+            info = version.info
+            key = (info.key, info.version)
+            model = models.get((*key, info.manifest_digest), metadata) if models is not None else None
+            yield cls(catalog_entry(info), key, metadata, version, model)
 
     def table(self, name: str) -> Table:
         """
@@ -140,6 +152,33 @@ class OpenDatabase:
         if len(found) > 1:
             raise ModelError(f"there is more than one table {name!r}")
         return found[0]
+
+
+class RememberedModels:
+    """
+    The models of the versions that were opened last, for a server that is asked the same ones over and over.
+
+    A model never changes: a change of the database is another version. Threads may share it.
+    """
+
+    def __init__(self, count_max: int = 64) -> None:
+        self._count_max = count_max
+        self._lock = threading.Lock()
+        self._models: OrderedDict[Hashable, Model] = OrderedDict()
+
+    def get(self, key: Hashable, metadata: Metadata) -> Model:
+        """The model of *key*, loaded from *metadata* unless it is remembered; raises as :func:`load_model` does."""
+        with self._lock:
+            model = self._models.get(key)
+            if model is not None:
+                self._models.move_to_end(key)
+                return model
+        model = load_model(metadata)
+        with self._lock:
+            self._models[key] = model
+            while len(self._models) > self._count_max:
+                self._models.popitem(last=False)
+        return model
 
 
 def catalog_entry(info: DatabaseInfo) -> CatalogEntry:

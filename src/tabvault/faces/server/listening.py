@@ -146,7 +146,8 @@ def _addresses(host: str, port: int) -> list[tuple[int, str]]:
 
 
 def _bound(family: int, address: str, port: int) -> socket.socket:
-    one = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, or asyncio takes it for no TCP and lets each answer wait for an acknowledgement.
+    one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # A server that ended a moment ago still has connections that wait for their end.
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

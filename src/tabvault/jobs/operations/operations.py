@@ -25,7 +25,7 @@ from tabvault.jobs.attachment import attach_database, detach_database
 from tabvault.jobs.creation import create_database
 from tabvault.jobs.operations.task import Task, TaskDesk
 from tabvault.jobs.operations.visibility import Visibility
-from tabvault.jobs.reading import OpenDatabase
+from tabvault.jobs.reading import OpenDatabase, RememberedModels
 from tabvault.jobs.runner.exclusion import JobKind
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Operations(TaskDesk):
         self._vault = vault
         self._folder = folder
         self._visibility = Visibility(folder)
+        self._models = RememberedModels()
 
     # ---- reading
 
@@ -104,7 +105,7 @@ class Operations(TaskDesk):
                 caller, version.info, effective_user_name=effective_user_name, role_names=role_names
             )
             permissions.require_read()
-            opened = stack.enter_context(OpenDatabase.of_version(version))
+            opened = stack.enter_context(OpenDatabase.of_version(version, models=self._models))
             yield Reading(version.info, opened, permissions)
 
     @contextmanager
