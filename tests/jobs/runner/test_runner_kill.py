@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVER = """
-    import sys, threading
+    import os, sys, threading
     from pathlib import Path
     from tabvault.errors import TabvaultError
     from tabvault.jobs.progress import Progress
@@ -29,6 +29,9 @@ SERVER = """
     from tabvault.storage.server_state.job_records import JobRecords
     from tabvault.storage.settings import load_settings, open_store
 
+    def say(*words):
+        os.write(1, (" ".join(words) + "\\n").encode())  # in one piece: print of several threads mixes their lines
+
     def work(context):
         # What a backup and a restore have open in their middle.
         with store.create(f"{context.job_id}.abf", replace=False) as upload, folder.stage():
@@ -36,20 +39,20 @@ SERVER = """
                 upload.write(b"x" * 10_000)
                 context.progress(Progress("writing", done, 3))
             upload.finish()
-        print("did", context.job_id, flush=True)
+        say("did", context.job_id)
 
     def ask(name):
         while True:
             try:
                 common = dict(requested_by="a", origin=None, interface="cli", options={}, work=work, on_end=told)
                 job = runner.submit(JobKind.RESTORE, name, **common)
-                print("asked", job.id, flush=True)
+                say("asked", job.id)
                 runner.run(JobKind.BACKUP, name, **common)
             except TabvaultError:
                 pass
 
     def told(job):
-        print(job.state, job.id, flush=True)
+        say(job.state, job.id)
 
     path = Path(sys.argv[1])
     folder = DataFolder.open(path)
