@@ -59,6 +59,10 @@ class Served:
         """A command on this server, as alice."""
         return run(*arguments, *self.login, data=self.data.parent / "no such folder", **options)
 
+    def logged(self, text: str) -> str:
+        """The log, when *text* stands in it: a request is logged when its answer is on the way already."""
+        return str(wait_for(self.log.read_text, lambda log: text in log))
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal and wait for the end; the exit status."""
         self.process.send_signal(number)
