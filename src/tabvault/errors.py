@@ -40,6 +40,15 @@ Every error that Tabvault raises on purpose.
         JobConflictError       a job of that kind is running on the database
         JobNotFoundError
         JobInterruptedError    the server ended before the job did
+      SourceError              where the rows of a partition come from could not give them
+        SourceUnreachableError retryable: it does not answer, or went away in the middle
+        SourceCredentialError  it wants a credential that it was not given, or refuses the one it got
+        SourceAccessError      a file outside the folders that an administrator allowed
+        SourceTypeError        a value does not fit the data type of its column
+        ExpressionNotSupportedError  an M expression with a step that is not recognised
+      ProcessingError          rows were read, and no consistent tables can be made of them
+        DuplicateKeyError      a value twice on the one side of a relationship
+        CalculationNotSupportedError  a DAX expression would have to be computed anew
       RequestError             a request that does not say what the protocol demands
         RequestTooLargeError
         CommandNotSupportedError  well-formed, and not done by this version
@@ -365,6 +374,67 @@ class JobInterruptedError(JobError):
     """The server ended before the job did."""
 
     code = "job_interrupted"
+
+
+class SourceError(TabvaultError):
+    """The source of a partition's rows could not give them. Its words are told without its connection string."""
+
+    code = "source"
+    http_status = 502
+
+
+class SourceUnreachableError(SourceError):
+    """The source does not answer, or went away in the middle."""
+
+    code = "source_unreachable"
+
+
+class SourceCredentialError(SourceError):
+    """The source wants a credential and none is bound, or it refuses the one that is."""
+
+    code = "source_credential"
+    http_status = 409
+
+
+class SourceAccessError(SourceError):
+    """A file, or a kind of source, that no administrator allowed."""
+
+    code = "source_access"
+    http_status = 403
+
+
+class SourceTypeError(SourceError):
+    """A value or a column of the source does not fit the data type of the model's column."""
+
+    code = "source_type"
+    http_status = 422
+
+
+class ExpressionNotSupportedError(SourceError):
+    """An M expression with a step that is not recognised: its partition cannot be refreshed here."""
+
+    code = "source_expression"
+    http_status = 501
+
+
+class ProcessingError(TabvaultError):
+    """Rows were read, and no consistent tables can be made of them. The database is as it was."""
+
+    code = "processing"
+    http_status = 422
+
+
+class DuplicateKeyError(ProcessingError):
+    """A value stands twice in the column on the one side of a relationship, or is blank there."""
+
+    code = "processing_duplicate_key"
+
+
+class CalculationNotSupportedError(ProcessingError):
+    """A DAX expression would have to be computed anew, and this version computes none."""
+
+    code = "processing_calculation"
+    http_status = 501
 
 
 class RequestError(TabvaultError):

@@ -14,6 +14,8 @@ number          error                                  whose number
 ``0xC1030000``  StorageError                           ours
 ``0xC1060000``  DatabaseError                          ours
 ``0xC1070000``  JobError                               ours
+``0xC1080000``  SourceError                            ours
+``0xC1090000``  ProcessingError                        ours
 ``0xC10A0004``  RequestError                           Analysis Services: a request that does not parse
 ``0xC10C000A``  SessionNotFoundError                   Analysis Services: the session cannot be found
 ``0xC10C0024``  UnknownRowsetError                     ours
@@ -45,6 +47,8 @@ CODES: Final[dict[type[errors.TabvaultError], int]] = {
     errors.StorageError: 0xC1030000,
     errors.DatabaseError: 0xC1060000,
     errors.JobError: 0xC1070000,
+    errors.SourceError: 0xC1080000,
+    errors.ProcessingError: 0xC1090000,
     errors.RequestError: 0xC10A0004,
     errors.SessionNotFoundError: 0xC10C000A,
     errors.UnknownRowsetError: 0xC10C0024,

@@ -1,0 +1,193 @@
+"""
+What processing made of tables, relationships and hierarchies: the facts of their storage, and the bodies of its files.
+
+The engine computes it, :mod:`tabvault.model.changes` writes it into the metadata and names the files, a job stages
+them. Names are those of the storage tables of ``metadata.sqlitedb``; ids are those of the objects (``Column.ID``), not
+of their storage rows, which are made when it is written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Body(Protocol):
+    """The bytes of a file, wherever they lie until they are staged."""
+
+    @property
+    def byte_count(self) -> int:
+        """How many there are."""
+        ...
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """All of them, in order; may be asked again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBody:
+    """A body in memory."""
+
+    content: bytes | memoryview = field(repr=False)
+
+    @property
+    def byte_count(self) -> int:
+        """Its length."""
+        return len(self.content)
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The whole, at once."""
+        yield self.content
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedStatistics:
+    """``ColumnStorage.Statistics_*`` of a column over all its segments."""
+
+    distinct_states: int
+    min_data_id: int
+    max_data_id: int
+    original_min_segment_data_id: int
+    row_count: int
+    has_nulls: bool
+    rle_runs: int
+    others_rle_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedSegments:
+    """The segments of a column in a partition: an ``.idf`` file and its ``.idfmeta`` file."""
+
+    segment_count: int
+    idf: Body
+    idfmeta: Body
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedDictionary:
+    """
+    ``DictionaryStorage`` of a column.
+
+    *body* is the ``.dictionary`` file of a HASH dictionary with entries; None for VALUE encoding, for a column without a
+    value, and for the row number.
+    """
+
+    type: int
+    data_type: int
+    base_id: int
+    magnitude: float
+    last_id: int
+    is_unique: bool
+    is_operating_on_32: bool
+    dictionary_flags: int
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemColumn:
+    """A column of a system table (H$, R$, U$): one partition, NoSplit segments."""
+
+    name: str
+    statistics: ProcessedStatistics
+    segments: ProcessedSegments
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedAttributeHierarchy:
+    """
+    ``AttributeHierarchyStorage`` of a column, with its H$ table.
+
+    *materialization_type*: 0 both columns, 1 POS_TO_ID and a ``.hidx``, 2 no data, 3 row number, -1 not available in
+    MDX. *columns* are POS_TO_ID, and ID_TO_POS where it is there; *record_count* and *segment_count* are those of the H$
+    table's segment map, whose RecordsPerSegment is *distinct_data_count*. *min_value*, *max_value* and
+    *string_value_max_length* are what newer schemas keep beside it.
+    """
+
+    materialization_type: int
+    distinct_data_count: int
+    record_count: int
+    segment_count: int
+    columns: tuple[SystemColumn, ...]
+    hash_index: Body | None
+    min_value: float | None = None
+    max_value: float | None = None
+    string_value_max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedColumn:
+    """
+    A column of a processed table, the row number too.
+
+    *segments* holds the partitions whose files are new, by ``Partition.ID``; the others keep theirs.
+    """
+
+    column_id: int
+    dictionary: ProcessedDictionary
+    statistics: ProcessedStatistics
+    hierarchy: ProcessedAttributeHierarchy
+    segments: Mapping[int, ProcessedSegments]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedPartition:
+    """``SegmentMapStorage`` of a partition whose rows are new."""
+
+    partition_id: int
+    record_count: int
+    segment_count: int
+    records_per_segment: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedTable:
+    """A table: the partitions whose rows are new, and every column."""
+
+    table_id: int
+    partitions: tuple[ProcessedPartition, ...]
+    columns: tuple[ProcessedColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedRelationship:
+    """
+    ``RelationshipIndexStorage`` of a relationship, with its R$ table.
+
+    *has_unmatched*: some value of the many side is not on the one side. *secondary* is the index the other way round,
+    which a one-to-one relationship has.
+    """
+
+    relationship_id: int
+    record_count: int
+    has_unmatched: bool
+    index: SystemColumn
+    secondary_record_count: int = 0
+    secondary: SystemColumn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedUserHierarchy:
+    """
+    ``HierarchyStorage`` of a user hierarchy, with its U$ table.
+
+    *level_starts*: the first row of each level, from the top. *columns* are MULTI_LEVEL_ID, PARENT_POS, FIRST_CHILD_POS
+    and CHILD_COUNT.
+    """
+
+    hierarchy_id: int
+    record_count: int
+    level_starts: tuple[int, ...]
+    columns: tuple[SystemColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """Everything that one processing made, to be written down at once."""
+
+    tables: tuple[ProcessedTable, ...]
+    relationships: tuple[ProcessedRelationship, ...]
+    user_hierarchies: tuple[ProcessedUserHierarchy, ...]

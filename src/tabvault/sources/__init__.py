@@ -1,0 +1,1 @@
+"""Where the rows of partitions come from: databases and files outside."""
