@@ -96,6 +96,9 @@ _COLUMN = (
     "IsHidden",
     "IsAvailableInMDX",
     "ColumnStorageID",
+    "SourceColumn",
+    "IsKey",
+    "IsNullable",
 )
 
 
@@ -123,7 +126,19 @@ def _tables(metadata: Metadata, *, tables: Records, columns: Records, model: Rec
     partitions = Records(
         metadata,
         "Partition",
-        ("TableID", "Name", "Type", "Mode", "DataView", "State", "QueryDefinition", "PartitionStorageID"),
+        (
+            "TableID",
+            "Name",
+            "Type",
+            "Mode",
+            "DataView",
+            "State",
+            "QueryDefinition",
+            "PartitionStorageID",
+            "DataSourceID",
+            "RangeStart",
+            "RangeEnd",
+        ),
     ).grouped_by("TableID", tables)
     columns_of = columns.grouped_by("TableID", tables)
     measures = _measures(metadata, tables)
@@ -170,6 +185,9 @@ def _partitions(records: Iterable[Record], storage: StorageFacts, model: Record)
                 query_definition=record.text_or_none("QueryDefinition"),
                 storage=storage.partition_storage(record),
                 is_sample=data_view == DataView.SAMPLE,
+                data_source_id=record.integer("DataSourceID", 0) or None,
+                range_start=record.real_or_none("RangeStart"),
+                range_end=record.real_or_none("RangeEnd"),
             )
         )
     return tuple(sorted(partitions, key=lambda part: (part.storage.storage_position if part.storage else 0, part.id)))
@@ -204,6 +222,9 @@ def _column(record: Record, stored: tuple[int, ColumnStorage] | None) -> Column:
         is_hidden=record.flag("IsHidden"),
         is_available_in_mdx=record.flag("IsAvailableInMDX", default=True),
         storage=stored[1] if stored else None,
+        source_column=record.text_or_none("SourceColumn"),
+        is_key=record.flag("IsKey"),
+        is_nullable=record.flag("IsNullable", default=True),
     )
 
 
@@ -256,10 +277,13 @@ def _hierarchies(metadata: Metadata, *, tables: Records, columns: Records) -> di
     return hierarchies
 
 
+_JOIN = ("FromCardinality", "ToCardinality", "JoinOnDateBehavior")
+
+
 def _relationships(metadata: Metadata, *, tables: Records, columns: Records) -> tuple[Relationship, ...]:
     ends = ("FromTableID", "FromColumnID", "ToTableID", "ToColumnID")
     relationships = []
-    for record in Records(metadata, "Relationship", ("Name", "IsActive", "CrossFilteringBehavior", *ends)):
+    for record in Records(metadata, "Relationship", ("Name", "IsActive", "CrossFilteringBehavior", *ends, *_JOIN)):
         for table_column, column_column in (ends[:2], ends[2:]):
             if columns.target(record, column_column).integer("TableID") != tables.target(record, table_column).id:
                 raise record.error(column_column, f"a column of {table_column} {record.integer(table_column)}")
@@ -273,6 +297,9 @@ def _relationships(metadata: Metadata, *, tables: Records, columns: Records) -> 
                 to_table_id=record.integer("ToTableID"),
                 to_column_id=record.integer("ToColumnID"),
                 cross_filtering_behavior=record.integer("CrossFilteringBehavior", 1),
+                from_cardinality=record.integer("FromCardinality", 2),
+                to_cardinality=record.integer("ToCardinality", 1),
+                join_on_date_behavior=record.integer("JoinOnDateBehavior", 1),
             )
         )
     return tuple(relationships)
@@ -305,6 +332,20 @@ def _member(record: Record) -> RoleMember:
     )
 
 
+_DATA_SOURCE = (
+    "Name",
+    "Type",
+    "Provider",
+    "ConnectionString",
+    "Account",
+    "Password",
+    "Timeout",
+    "ConnectionDetails",
+    "Options",
+    "Credential",
+)
+
+
 def _data_sources(metadata: Metadata) -> tuple[DataSource, ...]:
     return tuple(
         DataSource(
@@ -312,8 +353,15 @@ def _data_sources(metadata: Metadata) -> tuple[DataSource, ...]:
             name=record.text("Name"),
             type=record.integer("Type", 1),
             provider=record.text_or_none("Provider"),
+            connection_string=record.text_or_none("ConnectionString"),
+            account=record.text_or_none("Account"),
+            password=record.text_or_none("Password"),
+            timeout_s=record.integer("Timeout", 0),
+            connection_details=record.text_or_none("ConnectionDetails"),
+            options=record.text_or_none("Options"),
+            credential=record.text_or_none("Credential"),
         )
-        for record in Records(metadata, "DataSource", ("Name", "Type", "Provider"))
+        for record in Records(metadata, "DataSource", _DATA_SOURCE)
     )
 
 

@@ -10,7 +10,7 @@ model.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -132,7 +132,12 @@ class ColumnStorage:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. *data_type* is the explicit one where set, else the inferred one; a bare number if not known."""
+    """
+    A column.
+
+    *data_type* is the explicit one where set, else the inferred one; a bare number if not known. *source_column* is what
+    the rows of the source call it.
+    """
 
     id: int
     name: str
@@ -145,6 +150,9 @@ class Column:
     is_hidden: bool
     is_available_in_mdx: bool
     storage: ColumnStorage | None
+    source_column: str | None = None
+    is_key: bool = False
+    is_nullable: bool = True
 
     @property
     def is_row_number(self) -> bool:
@@ -169,7 +177,8 @@ class Partition:
     A partition.
 
     *mode* and *is_sample* are resolved: what the partition leaves to the model is that of the model. A mode that is not
-    known is a bare number. A sample is rows that a DirectQuery partition keeps for design.
+    known is a bare number. A sample is rows that a DirectQuery partition keeps for design. The range is that of a refresh
+    policy, from *range_start* to before *range_end*, in OLE days since 30 December 1899.
     """
 
     id: int
@@ -180,6 +189,9 @@ class Partition:
     query_definition: str | None
     storage: PartitionStorage | None
     is_sample: bool = False
+    data_source_id: int | None = None
+    range_start: float | None = None
+    range_end: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +255,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """A relationship, from the many side to the one side."""
+    """
+    A relationship, from the many side to the one side.
+
+    Cardinalities are 1 for one and 2 for many. *join_on_date_behavior*: 1 on date and time, 2 on the date alone.
+    """
 
     id: int
     name: str
@@ -253,6 +269,9 @@ class Relationship:
     to_table_id: int
     to_column_id: int
     cross_filtering_behavior: int
+    from_cardinality: int = 2
+    to_cardinality: int = 1
+    join_on_date_behavior: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +298,24 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """A data source. The connection string may hold secrets: it is never shown or logged."""
+    """
+    A data source.
+
+    *type*: 1 a provider data source, which has a *connection_string*; 2 a structured one, which has
+    *connection_details* (JSON). Both may hold secrets, and so may *credential*: they are never shown or logged.
+    """
 
     id: int
     name: str
     type: int
     provider: str | None
+    connection_string: str | None = field(default=None, repr=False)
+    account: str | None = None
+    password: str | None = field(default=None, repr=False)
+    timeout_s: int = 0
+    connection_details: str | None = field(default=None, repr=False)
+    options: str | None = field(default=None, repr=False)
+    credential: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

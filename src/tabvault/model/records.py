@@ -67,6 +67,15 @@ class Record:
             raise self.error(column, "a number")
         return float(value)
 
+    def real_or_none(self, column: str) -> float | None:
+        """
+        A number, or None for NULL.
+
+        Raises:
+            ModelError: it is something else.
+        """
+        return None if self.cells[column] is None else self.real(column, 0.0)
+
     def text(self, column: str) -> str:
         """
         A text that must be there.
