@@ -14,24 +14,28 @@ from __future__ import annotations
 
 import datetime
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from tabvault.engine.dax.inference import inferred_type
 from tabvault.errors import DatabaseReadOnlyError
 from tabvault.formats.abf import backup_log, db_xml
+from tabvault.jobs.altered_files import AlteredFiles
 from tabvault.jobs.backup import filetime_now
 from tabvault.jobs.database_name import check_database_name
 from tabvault.jobs.landing import check_staged
 from tabvault.model.changes.apply import change_metadata
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.metadata import Metadata
+from tabvault.model.processed import BytesBody
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from tabvault.model.changes.apply import Affected
     from tabvault.model.changes.change import Change, Verb
+    from tabvault.model.file_set import FileSet
+    from tabvault.model.processed import Body, Processed
     from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
     from tabvault.storage.data_folder.staging import StagedVersion
     from tabvault.storage.data_folder.version import VersionReader
@@ -61,8 +65,8 @@ class Alteration:
             self._reader.close()
             raise
         self._name = self.info.name
-        self._verbs: set[Verb] = set()
-        self._added: dict[str, bytes] = {}
+        self._verbs: set[Verb | Literal["process"]] = set()
+        self._added: dict[str, Body] = {}
         self._dropped: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -79,9 +83,9 @@ class Alteration:
         return self._reader.info
 
     @property
-    def reader(self) -> VersionReader:
-        """Its files."""
-        return self._reader
+    def files(self) -> FileSet:
+        """Its files, with the changes made so far; without those of the metadata, see :meth:`metadata`."""
+        return AlteredFiles(self._reader, dropped=self._dropped, added=self._added)
 
     @property
     def is_changed(self) -> bool:
@@ -90,8 +94,8 @@ class Alteration:
 
     @property
     def is_refresh(self) -> bool:
-        """Whether it takes values away and leaves every object as it is."""
-        return self._verbs == {"clear"} and self._name == self.info.name
+        """Whether it is about values and leaves every object as it is."""
+        return self._verbs <= {"clear", "process"} and self._name == self.info.name
 
     @contextmanager
     def metadata(self) -> Iterator[Metadata]:
@@ -110,11 +114,30 @@ class Alteration:
         )
         self._verbs |= {change.verb for change in changes}
         self._content = changed.content
-        self._dropped |= changed.dropped_files
-        self._added |= changed.added_files
-        for name in changed.dropped_files & self._added.keys():
-            del self._added[name]
+        added = {name: BytesBody(body) for name, body in changed.added_files.items()}
+        self._replace_files(changed.dropped_files, added)
         return changed.affected
+
+    def process(self, processed: Processed) -> None:
+        """
+        Write down what a processing made of tables; the bodies have to be there until the commit.
+
+        Raises:
+            ModelError: it is not about the objects of this database.
+        """
+        from tabvault.model.changes.processed_storage import write_processed
+
+        written = write_processed(self._content, processed, now=datetime.datetime.now(datetime.UTC))
+        self._verbs.add("process")
+        self._content = written.content
+        self._replace_files(written.dropped_files, written.added_files)
+
+    def _replace_files(self, dropped: Collection[str], added: Mapping[str, Body]) -> None:
+        """A file that is both dropped and added has a new body."""
+        self._dropped.update(dropped)
+        for name in dropped:
+            self._added.pop(name, None)
+        self._added.update(added)
 
     def rename(self, name: str) -> None:
         """
@@ -147,7 +170,7 @@ class Alteration:
                 elif name not in self._dropped and name not in self._added:
                     staged.link(self._reader, name)
             for name, body in self._added.items():
-                _add(staged, name, body, backup_log.TABULAR_CLASS)
+                _add_body(staged, name, body, backup_log.TABULAR_CLASS)
             # Last, as in every backup of an engine.
             if self._content is self._original:
                 staged.link(self._reader, METADATA_FILE)
@@ -177,4 +200,8 @@ def _require_writable(info: DatabaseInfo) -> None:
 
 
 def _add(staged: StagedVersion, name: str, body: bytes, group_class: int) -> None:
-    staged.add(name, [body], byte_count=len(body), last_write_time=filetime_now(), group_class=group_class)
+    _add_body(staged, name, BytesBody(body), group_class)
+
+
+def _add_body(staged: StagedVersion, name: str, body: Body, group_class: int) -> None:
+    staged.add(name, body.pieces(), byte_count=body.byte_count, last_write_time=filetime_now(), group_class=group_class)

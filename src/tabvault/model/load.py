@@ -99,6 +99,7 @@ _COLUMN = (
     "SourceColumn",
     "IsKey",
     "IsNullable",
+    "State",
 )
 
 
@@ -225,6 +226,7 @@ def _column(record: Record, stored: tuple[int, ColumnStorage] | None) -> Column:
         source_column=record.text_or_none("SourceColumn"),
         is_key=record.flag("IsKey"),
         is_nullable=record.flag("IsNullable", default=True),
+        state=record.integer("State", 1),
     )
 
 

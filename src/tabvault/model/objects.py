@@ -136,7 +136,7 @@ class Column:
     A column.
 
     *data_type* is the explicit one where set, else the inferred one; a bare number if not known. *source_column* is what
-    the rows of the source call it.
+    the rows of the source call it. *state*: 1 its values are up to date; see ``ObjectState`` for the others.
     """
 
     id: int
@@ -153,6 +153,7 @@ class Column:
     source_column: str | None = None
     is_key: bool = False
     is_nullable: bool = True
+    state: int = 1
 
     @property
     def is_row_number(self) -> bool:

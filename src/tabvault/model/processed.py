@@ -103,8 +103,8 @@ class ProcessedAttributeHierarchy:
 
     *materialization_type*: 0 both columns, 1 POS_TO_ID and a ``.hidx``, 2 no data, 3 row number, -1 not available in
     MDX. *columns* are POS_TO_ID, and ID_TO_POS where it is there; *record_count* and *segment_count* are those of the H$
-    table's segment map, whose RecordsPerSegment is *distinct_data_count*. *min_value*, *max_value* and
-    *string_value_max_length* are what newer schemas keep beside it.
+    table's segment map, whose RecordsPerSegment is *distinct_data_count*. *min_value*, *max_value* (as text: ``1/15/2025``,
+    ``0.83514281``, ``FALSE``) and *string_value_max_length* are what newer schemas keep beside it.
     """
 
     materialization_type: int
@@ -113,8 +113,8 @@ class ProcessedAttributeHierarchy:
     segment_count: int
     columns: tuple[SystemColumn, ...]
     hash_index: Body | None
-    min_value: float | None = None
-    max_value: float | None = None
+    min_value: str | None = None
+    max_value: str | None = None
     string_value_max_length: int | None = None
 
 
@@ -158,7 +158,7 @@ class ProcessedRelationship:
     ``RelationshipIndexStorage`` of a relationship, with its R$ table.
 
     *has_unmatched*: some value of the many side is not on the one side. *secondary* is the index the other way round,
-    which a one-to-one relationship has.
+    which a one-to-one relationship has: a second RelationshipStorage, with a RelationshipIndexStorage of its own.
     """
 
     relationship_id: int
@@ -167,6 +167,7 @@ class ProcessedRelationship:
     index: SystemColumn
     secondary_record_count: int = 0
     secondary: SystemColumn | None = None
+    secondary_has_unmatched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +175,13 @@ class ProcessedUserHierarchy:
     """
     ``HierarchyStorage`` of a user hierarchy, with its U$ table.
 
-    *level_starts*: the first row of each level, from the top. *columns* are MULTI_LEVEL_ID, PARENT_POS, FIRST_CHILD_POS
-    and CHILD_COUNT.
+    *structure_type*: 1 natural (every member has one parent), 2 unnatural. *level_starts*: the first row of each level,
+    from the top. *columns* are MULTI_LEVEL_ID, PARENT_POS, FIRST_CHILD_POS and CHILD_COUNT.
     """
 
     hierarchy_id: int
     record_count: int
+    structure_type: int
     level_starts: tuple[int, ...]
     columns: tuple[SystemColumn, ...]
 
