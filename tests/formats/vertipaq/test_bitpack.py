@@ -74,3 +74,45 @@ def test_a_word_too_few_and_a_word_too_many_are_refused() -> None:
 def test_more_values_than_the_words_hold_are_our_own_mistake() -> None:
     with pytest.raises(ValueError, match="hold fewer"):
         bitpack.unpack(np.zeros(1, "<u8"), bit_width=16, count=5)
+
+
+def test_packing_writes_what_a_real_server_wrote() -> None:
+    words = bitpack.pack(np.repeat(np.arange(4, dtype=np.uint32), (4, 4, 3, 4)), bit_width=2)
+    assert words.tobytes() == bytes.fromhex("00 55 ea 3f 00 00 00 00")
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, 1), (2, 1), (3, 2), (4, 2)])
+def test_packing_leaves_a_word_more_than_full_words(count: int, expected: int) -> None:
+    words = bitpack.pack(np.full(count, 0x1FFFFF, np.uint32), bit_width=21)
+    assert len(words) == expected
+    assert words.tobytes() == packed([0x1FFFFF] * count, 21).tobytes()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(bitpack.BIT_WIDTHS), st.integers(0, 300), st.integers(0, 1 << 32))
+def test_packing_follows_the_layout_at_every_width(bit_width: int, count: int, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, 1 << bit_width, count, np.uint64).astype(np.uint32)
+    assert bitpack.pack(values, bit_width=bit_width).tobytes() == packed(values.tolist(), bit_width).tobytes()
+
+
+@pytest.mark.parametrize("bit_width", bitpack.BIT_WIDTHS)
+def test_many_values_come_back(bit_width: int) -> None:
+    values = np.random.default_rng(bit_width).integers(0, 1 << bit_width, 200_001, np.uint64).astype(np.uint32)
+    words = bitpack.pack(values, bit_width=bit_width)
+    assert np.array_equal(bitpack.unpack(words, bit_width=bit_width, count=len(values)), values)
+
+
+@pytest.mark.parametrize(("span", "bit_width"), [(0, 1), (1, 1), (2, 2), (1023, 10), (1024, 12), (65536, 21)])
+def test_the_smallest_width_of_the_engine_is_taken(span: int, bit_width: int) -> None:
+    assert bitpack.width_of(span) == bit_width
+    assert bitpack.width_of((1 << 32) - 1) == 32
+
+
+def test_a_value_that_does_not_fit_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="value 4 does not fit into 2 bits"):
+        bitpack.pack(np.array([3, 4], np.uint32), bit_width=2)
+    with pytest.raises(ValueError, match="bit width 11 is none of"):
+        bitpack.pack(np.array([3], np.uint32), bit_width=11)
+    for span in (-1, 1 << 32):
+        with pytest.raises(ValueError, match="fit into no bit width"):
+            bitpack.width_of(span)

@@ -159,3 +159,30 @@ def system_values(sample: str, storage) -> np.ndarray:
     files = database(sample).files
     segments = idfmeta.parse(files.read(part.idfmeta_file), file=None)
     return np.concatenate(list(idf.decode_system(files.read(part.idf_file), segments, file=None)))
+
+
+@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 71, 72, 73, 5000])
+def test_an_index_is_written_as_the_layout_says(count: int, newer: bool) -> None:
+    data_ids = np.arange(2, 2 + count, dtype=np.uint32)
+    bits = 4
+    while count > 4.5 * (1 << bits):
+        bits += 1
+    written = hash_index.build(data_ids, data_ids - 2, with_statistics=not newer)
+    assert written == index_of({data_id + 2: data_id for data_id in range(count)}, bits=bits, newer=newer)
+
+
+def test_the_order_in_which_ids_are_given_is_the_same() -> None:
+    data_ids = np.random.default_rng(1).choice(np.arange(3, 100_000, dtype=np.uint32), 3000, replace=False)
+    positions = np.argsort(np.argsort(data_ids)).astype(np.uint32)
+    written = hash_index.build(data_ids, positions, with_statistics=True)
+    assert parsed(written) == sorted(zip(data_ids.tolist(), positions.tolist(), strict=True))
+    order = np.argsort(data_ids)
+    assert hash_index.build(data_ids[order], positions[order], with_statistics=True) == written
+
+
+def test_a_crowded_bin_overflows_when_written() -> None:
+    same_bin = [data_id for data_id in range(3, 2000) if (data_id * 0x12B9B6A5 & 0xFFFFFFFF) >> 28 == 9][:20]
+    data_ids = np.array(same_bin, np.uint32)
+    written = hash_index.build(data_ids, np.arange(20, dtype=np.uint32), with_statistics=True)
+    assert written == index_of({data_id: position for position, data_id in enumerate(same_bin)})

@@ -176,3 +176,29 @@ def test_an_empty_file_is_truncated() -> None:
 def test_no_segment_is_a_file_too() -> None:
     assert parsed(bytes.fromhex("3c313a435000 0000000000000000 43503a313e00")) == ()
     every_prefix_is_refused(parsed, bytes.fromhex("3c313a435000 0000000000000000 43503a313e00"))
+
+
+@pytest.mark.parametrize("data", [PRODUCT_TYPE_CODE, ROW_NUMBER, ID_TO_POS], ids=["hybrid", "row number", "system"])
+def test_files_of_real_servers_are_written_back(data: bytes) -> None:
+    with_data_offsets = data is ROW_NUMBER
+    assert idfmeta.build(parsed(data), with_data_offsets=with_data_offsets) == data
+
+
+def test_data_offsets_follow_from_the_word_counts_of_all_segments_before() -> None:
+    (column,), (row_number,) = parsed(PRODUCT_TYPE_CODE), parsed(ROW_NUMBER)
+    hybrid = parsed(idfmeta.build([column, row_number, column], with_data_offsets=True))
+    assert [segment.data_offsets for segment in hybrid] == [
+        SegmentDataOffsets(0, 16, SegmentDataOffsets(0x88, 1, None)),
+        SegmentDataOffsets(0x98, 16, SegmentDataOffsets(0x120, 0, None)),
+        SegmentDataOffsets(0x128, 16, SegmentDataOffsets(0x1B0, 1, None)),
+    ]
+    system = parsed(idfmeta.build(parsed(ID_TO_POS), with_data_offsets=True))
+    assert [segment.data_offsets for segment in system] == [
+        SegmentDataOffsets(0, 4, None),
+        SegmentDataOffsets(40, 2, None),
+    ]
+
+
+def test_no_segment_is_written_too() -> None:
+    assert idfmeta.build([], with_data_offsets=False) == b"<1:CP\0" + bytes(8) + b"CP:1>\0"
+    assert parsed(idfmeta.build([], with_data_offsets=True)) == ()

@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabvault.errors import FormatError
-from tabvault.formats.vertipaq.idfmeta import BIT_WIDTHS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BIT_WIDTHS", "unpack", "unpack_counted", "word_count"]
+__all__ = ["BIT_WIDTHS", "pack", "unpack", "unpack_counted", "width_of", "word_count"]
+
+BIT_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 21, 32)
+"""Every N for which the engine has a class ``XMRENoSplit<N>``."""
 
 _SHIFTS = {width: np.arange(0, 64 // width * width, width, dtype=np.uint64) for width in range(1, 33)}
 """Where the values of a word begin, by bit width."""
@@ -46,6 +48,66 @@ _MANY_PER_WORD = 16
 def word_count(count: int, *, bit_width: int) -> int:
     """Words that the engine writes for *count* values."""
     return count // (64 // bit_width) + 1
+
+
+def width_of(span: int) -> int:
+    """
+    The width that the engine takes for stored values from 0 to *span*: the smallest it has, and never none.
+
+    Raises:
+        ValueError: *span* does not fit into 32 bits.
+    """
+    if not 0 <= span < 1 << 32:
+        raise ValueError(f"values up to {span} fit into no bit width")
+    return next(width for width in BIT_WIDTHS if span < 1 << width)
+
+
+def pack(values: NDArray[np.uint32], *, bit_width: int) -> NDArray[np.uint64]:
+    """
+    Encode *values* as the engine does, with the word more than full words are needed.
+
+    Args:
+        values: shape ``(n,)``, each below ``1 << bit_width``.
+        bit_width: one of :data:`BIT_WIDTHS`.
+
+    Returns:
+        Array of :func:`word_count` words, little-endian in memory; unused bits are 0.
+
+    Raises:
+        ValueError: the width is none of the engine's, or a value does not fit into it.
+    """
+    if bit_width not in BIT_WIDTHS:
+        raise ValueError(f"bit width {bit_width} is none of {BIT_WIDTHS}")
+    if len(values) and int(values.max()) >> bit_width:
+        raise ValueError(f"value {values.max()} does not fit into {bit_width} bits")
+    per_word = 64 // bit_width
+    words = np.zeros(word_count(len(values), bit_width=bit_width), "<u8")
+    if bit_width in {8, 16, 32}:
+        words.view(f"<u{bit_width // 8}")[: len(values)] = values
+        return words
+    block_word_count = _BLOCK_VALUE_COUNT // per_word
+    for first in range(0, len(words), block_word_count):
+        block = words[first : first + block_word_count]
+        _pack_block(values[first * per_word : (first + len(block)) * per_word], block, bit_width=bit_width)
+    return words
+
+
+def _pack_block(values: NDArray[np.uint32], words: NDArray[np.uint64], *, bit_width: int) -> None:
+    """
+    Pack *values* into *words*, which are 0.
+
+    Neighbours are joined as long as the values of a word can be halved: it takes far fewer operations than a shift for
+    each value of a word.
+    """
+    per_word = 64 // bit_width
+    lanes: NDArray[np.uint64] = np.zeros(len(words) * per_word, np.uint64)
+    lanes[: len(values)] = values
+    while per_word % 2 == 0:
+        lanes = lanes[0::2] | lanes[1::2] << np.uint64(bit_width)
+        bit_width *= 2
+        per_word //= 2
+    for index in range(per_word):
+        words |= lanes[index::per_word] << np.uint64(index * bit_width)
 
 
 def unpack(words: NDArray[np.uint64], *, bit_width: int, count: int) -> NDArray[np.uint32]:

@@ -27,10 +27,10 @@ import numpy as np
 
 from tabvault.errors import FormatError
 from tabvault.formats.cursor import Cursor
-from tabvault.formats.vertipaq import string_store
+from tabvault.formats.vertipaq import string_store, string_store_writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -39,12 +39,18 @@ if TYPE_CHECKING:
     Entries: TypeAlias = Numbers | pa.StringArray | pa.LargeStringArray
 
 _HEAD = Struct("<iiIIIq")
+_NUMBERS_HEAD = Struct("<QI")
 
 _LONG, _REAL, _STRING = 0, 1, 2
 
 _HASH_BIN_BYTE_COUNT = 64
 
-_HASH_ALGORITHMS = {_LONG: {-1}, _REAL: {-1}, _STRING: {0, 1, 2}}
+_NO_HASH_ALGORITHM = -1
+_FAST_CASE_SENSITIVE = 2
+
+_NO_BINS = -1
+
+_HASH_ALGORITHMS = {_LONG: {_NO_HASH_ALGORITHM}, _REAL: {_NO_HASH_ALGORITHM}, _STRING: {0, 1, 2}}
 
 _NUMBERS = {(_LONG, 4): "<i4", (_LONG, 8): "<i8", (_REAL, 8): "<f8"}
 
@@ -84,12 +90,70 @@ def parse(
         raise FormatError(
             f"hashAlgorithm is {hash_algorithm} in a dictionary of type {dictionary_type}", file=file, offset=4
         )
-    if bin_count != -1:
-        raise FormatError(f"cBins is {bin_count}, not -1", file=file, offset=20)
+    if bin_count != _NO_BINS:
+        raise FormatError(f"cBins is {bin_count}, not {_NO_BINS}", file=file, offset=20)
     if dictionary_type == _STRING:
         _check_hash_entry(tuple(entry), value_byte_count=4, file=file)
         return string_store.parse(cursor, on_lone_surrogates)
     return _numbers(cursor, dictionary_type, tuple(entry))
+
+
+def build_numbers(values: NDArray[np.int64] | NDArray[np.float64]) -> bytes:
+    """
+    Write the ``.dictionary`` file of a column of numbers.
+
+    Args:
+        values: longs or reals in the order of their data ids. Longs are written with 4 bytes each where
+            :func:`is_operating_on_32`.
+    """
+    size = 4 if is_operating_on_32(values) else 8
+    dictionary_type = _REAL if values.dtype.kind == "f" else _LONG
+    return (
+        _head(dictionary_type, _NO_HASH_ALGORITHM, value_byte_count=size)
+        + _NUMBERS_HEAD.pack(len(values), size)
+        + values.astype(_NUMBERS[dictionary_type, size]).tobytes()
+    )
+
+
+def is_operating_on_32(values: NDArray[np.int64] | NDArray[np.float64]) -> bool:
+    """Whether the engine keeps these in 4 bytes each: longs where all fit (read off genuine files), reals never."""
+    limits = np.iinfo(np.int32)
+    return values.dtype.kind == "i" and bool(
+        values.min(initial=0) >= limits.min and values.max(initial=0) <= limits.max
+    )
+
+
+def build_strings(strings: pa.StringArray | pa.LargeStringArray, *, hash_algorithm: int) -> Iterator[bytes]:
+    """
+    Write the ``.dictionary`` file of a column of text, or of a binary column in its base64 text.
+
+    Args:
+        strings: in the order of their data ids, without a null.
+        hash_algorithm: 0 SQL collation, 1 fast case-insensitive, 2 fast case-sensitive, as for binary columns.
+
+    Returns:
+        The bytes in order, in pieces of about a page.
+
+    Raises:
+        ValueError: the algorithm is none of these, or a null is among *strings*.
+    """
+    if hash_algorithm not in _HASH_ALGORITHMS[_STRING]:
+        raise ValueError(f"hash algorithm {hash_algorithm} is none of {sorted(_HASH_ALGORITHMS[_STRING])}")
+    is_binary = hash_algorithm == _FAST_CASE_SENSITIVE
+    yield _head(_STRING, hash_algorithm, value_byte_count=4)
+    yield from string_store_writer.build(
+        strings,
+        page_unit_count_max=string_store_writer.BINARY_PAGE_UNIT_COUNT_MAX
+        if is_binary
+        else string_store_writer.PAGE_UNIT_COUNT_MAX,
+    )
+
+
+def _head(dictionary_type: int, hash_algorithm: int, *, value_byte_count: int) -> bytes:
+    entry_byte_count, local_entry_count = _HASH_ENTRIES[value_byte_count]
+    return _HEAD.pack(
+        dictionary_type, hash_algorithm, entry_byte_count, _HASH_BIN_BYTE_COUNT, local_entry_count, _NO_BINS
+    )
 
 
 def _numbers(cursor: Cursor, dictionary_type: int, hash_entry: tuple[int, ...]) -> Numbers:

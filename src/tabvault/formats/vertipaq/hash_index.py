@@ -54,6 +54,10 @@ _BIN_COUNT_MIN = 16
 _BIN_BYTE_COUNT = 64
 _LOCAL_ENTRY_COUNT = 6
 _HISTOGRAM_LENGTH_MIN = 10
+_HISTOGRAM_ELEMENT_SIZE = (8).to_bytes(4, "little")
+
+_STATISTICS_COUNT = 7
+"""Numbers of the statistics before the histogram, the last of them its length."""
 
 _BIN = np.dtype([("zero", "<u8"), ("count", "<u4"), ("entries", "<u4", (_LOCAL_ENTRY_COUNT, 2)), ("end", "<u4")])
 
@@ -115,6 +119,47 @@ def parse(data: bytes | memoryview, *, file: str | None) -> HashIndex:
     return _in_order(bins, overflow, counts, offset=bins_offset, file=file)
 
 
+def build(data_ids: NDArray[np.uint32], positions: NDArray[np.uint32], *, with_statistics: bool) -> bytes:
+    """
+    Write a whole ``.hidx`` file.
+
+    Args:
+        data_ids: shape ``(records,)``, each once, in any order.
+        positions: of each of them.
+        with_statistics: whether they are filled in, as in older builds, or 0.
+    """
+    bin_count = _bin_count(len(data_ids))
+    bin_of = _hashed(data_ids, bin_count)
+    order = np.lexsort((data_ids, bin_of))
+    bin_of = bin_of[order]
+    entries = np.stack((data_ids, positions), axis=1).astype("<u4")[order]
+    counts = np.bincount(bin_of, minlength=bin_count)
+    index_in_bin = np.arange(len(order)) - (counts.cumsum() - counts)[bin_of]
+    is_local = index_in_bin < _LOCAL_ENTRY_COUNT
+    bins = np.zeros(bin_count, _BIN)
+    bins["count"] = counts
+    bins["entries"][bin_of[is_local], index_in_bin[is_local]] = entries[is_local]
+    overflow = entries[~is_local]
+    numbers = _statistics_of(counts) if with_statistics else (0,) * _STATISTICS_COUNT
+    return (
+        _HEAD.bytes_of(bin_count, len(data_ids), bin_count - 1)
+        + b"\1"
+        + np.array(numbers[:_STATISTICS_COUNT], "<u8").tobytes()
+        + _HISTOGRAM_ELEMENT_SIZE
+        + np.array(numbers[_STATISTICS_COUNT:], "<u8").tobytes()
+        + bins.tobytes()
+        + len(overflow).to_bytes(8, "little")
+        + overflow.tobytes()
+    )
+
+
+def _hashed(data_ids: NDArray[np.uint32], bin_count: int) -> NDArray[np.int64]:
+    """The bin of each id."""
+    bin_bits = bin_count.bit_length() - 1
+    products = data_ids.astype(np.uint64) * np.uint64(_MULTIPLIER) & np.uint64(0xFFFFFFFF)
+    return (products >> np.uint64(32 - bin_bits)).astype(np.int64)
+
+
 def _bin_count(records: int) -> int:
     """The smallest power of two, from 16 on, whose 4.5-fold *records* do not exceed."""
     return max(_BIN_COUNT_MIN, 1 << (max(-(-2 * records // 9), 1) - 1).bit_length())
@@ -126,8 +171,8 @@ def _overflow(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _statistics(cursor: Cursor) -> tuple[int, ...]:
     """The seven numbers of the statistics and the histogram, as they stand."""
-    numbers = [cursor.u64("hash index statistics") for _ in range(7)]
-    cursor.expect((8).to_bytes(4, "little"), "size of the histogram's elements")
+    numbers = [cursor.u64("hash index statistics") for _ in range(_STATISTICS_COUNT)]
+    cursor.expect(_HISTOGRAM_ELEMENT_SIZE, "size of the histogram's elements")
     histogram = np.frombuffer(cursor.take(8 * numbers[-1], "histogram"), "<u8")
     return (*numbers, *histogram.tolist())
 
@@ -157,9 +202,7 @@ def _in_order(
 
     by_bin = np.argsort(bin_of, kind="stable")
     bin_of, data_ids, positions = bin_of[by_bin], entries[by_bin, 0], entries[by_bin, 1]
-    bin_bits = len(bins).bit_length() - 1
-    hashed = (data_ids.astype(np.uint64) * np.uint64(_MULTIPLIER) & np.uint64(0xFFFFFFFF)) >> np.uint64(32 - bin_bits)
-    if not np.array_equal(hashed, bin_of):
+    if not np.array_equal(_hashed(data_ids, len(bins)), bin_of):
         raise FormatError("a data id is not in the bin of its hash", file=file, offset=offset)
     if np.any((np.diff(bin_of) == 0) & (data_ids[1:] <= data_ids[:-1])):
         raise FormatError("data ids do not ascend inside a bin", file=file, offset=offset)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CODE_LENGTHS_BYTE_COUNT = 128
 
-_CODE_BITS_MAX = 15
+CODE_BITS_MAX = 15
 
 _SPARE_BYTE_COUNT = 8
 """Zero bytes put behind the stream: a code is looked up by loading more bits than it has."""
@@ -82,11 +82,11 @@ def decode(
     if bit_offsets[0] != 0 or (bit_offsets[1:] < bit_offsets[:-1]).any() or total_bits > 8 * len(stream):
         raise FormatError(f"bit offsets do not ascend from 0 within {8 * len(stream)} bits", file=file, offset=offset)
     lengths = code_lengths(packed_lengths)
-    code_space = int((1 << (_CODE_BITS_MAX - lengths[lengths > 0].astype(np.int64))).sum())
-    if code_space > 1 << _CODE_BITS_MAX:
+    code_space = int((1 << (CODE_BITS_MAX - lengths[lengths > 0].astype(np.int64))).sum())
+    if code_space > 1 << CODE_BITS_MAX:
         raise FormatError("code lengths are those of no prefix code", file=file, offset=offset)
     in_order = _in_order(stream)
-    if xmhuffman is not None and code_space == 1 << _CODE_BITS_MAX:
+    if xmhuffman is not None and code_space == 1 << CODE_BITS_MAX:
         (symbols,) = xmhuffman.decode_page(in_order, bytes(packed_lengths), [0], total_bits, swap=False)
     else:
         symbols = _decode_plain(in_order, lengths, total_bits, offset=offset, file=file)
@@ -146,11 +146,11 @@ def _decode_plain(
     stream: bytes, lengths: NDArray[np.uint8], total_bits: int, *, offset: int, file: str | None
 ) -> bytearray:
     """One code after the other, by a table of what each run of 15 bits begins with; length 0 stands for no code."""
-    symbol_of = bytearray(1 << _CODE_BITS_MAX)
-    length_of = bytearray(1 << _CODE_BITS_MAX)
+    symbol_of = bytearray(1 << CODE_BITS_MAX)
+    length_of = bytearray(1 << CODE_BITS_MAX)
     next_code = 0
     for symbol in sorted(np.flatnonzero(lengths).tolist(), key=lambda symbol: (lengths[symbol], symbol)):
-        code_count = 1 << (_CODE_BITS_MAX - int(lengths[symbol]))
+        code_count = 1 << (CODE_BITS_MAX - int(lengths[symbol]))
         symbol_of[next_code : next_code + code_count] = bytes([symbol]) * code_count
         length_of[next_code : next_code + code_count] = bytes([lengths[symbol]]) * code_count
         next_code += code_count

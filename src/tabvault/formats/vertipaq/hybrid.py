@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from tabvault.formats.vertipaq.idfmeta import SegmentMeta
 
-_BIT_PACKED_MARK = 0xFFFFFFFF
+BIT_PACKED_MARK = 0xFFFFFFFF
+"""Value of the first entry that is a bit-packed stretch."""
 
 
 def decode(
@@ -79,7 +80,7 @@ def decode(
     )
     packed += np.uint32(segment.min)  # a sum past 2^32 comes out below Min, and is found by _check_ids
     values, counts = _entries(words, used // 2 - 1)
-    if len(values) == 1 and values[0] == _BIT_PACKED_MARK and counts[0] == sub_records == segment.records:
+    if len(values) == 1 and values[0] == BIT_PACKED_MARK and counts[0] == sub_records == segment.records:
         _check_ids(values[:0], packed, segment, offset=offset, file=file)
         return packed  # by far the most common: one stretch of all rows
     is_packed = _packed_entries(values, counts, segment, offset=offset, file=file)
@@ -112,7 +113,7 @@ def _counted(
     if segment.records == 0:
         return np.empty(0, np.uint32)
     values, counts = _entries(words, 1)
-    if len(values) == 0 or values[0] != _BIT_PACKED_MARK or counts[0] != segment.records:
+    if len(values) == 0 or values[0] != BIT_PACKED_MARK or counts[0] != segment.records:
         raise FormatError(
             f"first entry of the row number is not the mark of {segment.records} rows", file=file, offset=offset + 8
         )
@@ -134,7 +135,7 @@ def _packed_entries(
     the marks to the subsegment's, which bounds what is allocated; no entry stands for no row.
     """
     statistics, sub_records = segment.statistics, segment.sub_records or 0
-    if statistics.max_data_id + sub_records >= _BIT_PACKED_MARK:
+    if statistics.max_data_id + sub_records >= BIT_PACKED_MARK:
         raise FormatError(
             f"MaxDataID {statistics.max_data_id} cannot be told from the marks of {sub_records} bit-packed values",
             file=file,
@@ -152,7 +153,7 @@ def _packed_entries(
             file=file,
             offset=offset + 8,
         )
-    is_marked = values[is_packed] + (taken - packed_counts) == _BIT_PACKED_MARK
+    is_marked = values[is_packed] + (taken - packed_counts) == BIT_PACKED_MARK
     if np.count_nonzero(is_marked) < len(taken) or np.count_nonzero(counts) < len(counts):
         raise FormatError(
             f"an entry is for no row, or is neither of an id up to MaxDataID {statistics.max_data_id} nor the mark "

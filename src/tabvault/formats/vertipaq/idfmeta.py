@@ -37,10 +37,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from tabvault.errors import FormatError, LimitError
 from tabvault.formats.cursor import Cursor
+from tabvault.formats.vertipaq.bitpack import BIT_WIDTHS, word_count
 from tabvault.formats.vertipaq.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 HYBRID_CLASS = 0xABA5A
 """``XMHybridRLECompressionInfo``: run lengths over bit-packed stretches, in every table column."""
@@ -50,9 +55,6 @@ XM123_CLASS = 0xABA5B
 
 NO_SPLIT_CLASS = 0xABA36
 """``XMRENoSplitCompressionInfo<N>`` is this plus N."""
-
-BIT_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 21, 32)
-"""Every N for which the engine has a class ``XMRENoSplit<N>``."""
 
 NULL_DATA_ID = 2
 """BLANK, in every column of every file; the ids below it stand for no value."""
@@ -73,6 +75,12 @@ _STATISTICS = Record("segment statistics", "QIIIqQBQQ", begin=b"<1:SS\0", end=b"
 _SUBSEGMENT = Record("subsegment", "QQ", begin=b"\1<1:CS\0", end=b"\0CS:1>\0CS:1>\0")
 _PLACE = Record("segment data offset", "qq", begin=b"<1:CSDOs\0")
 _SUB_PLACE = Record("subsegment data offset", "qq", begin=b"<1:CSDOs\0", end=b"CSDOs:1>\0")
+
+_NO_SPLIT = Struct("<i")
+_PARTITION_END = b"CP:1>\0"
+_PLACES, _PLACES_END = b"<1:SDOs\0", b"SDOs:1>\0"
+_PLACE_END = b"CSDOs:1>\0"
+_NO_SUBSEGMENT = b"\0CS:1>\0"
 
 _SEGMENT_BYTE_COUNT_MIN = 106
 """A NoSplit segment, the smallest there is: it bounds the segment count by the bytes that remain."""
@@ -176,13 +184,73 @@ def parse(data: bytes | memoryview, *, file: str | None) -> tuple[SegmentMeta, .
             offset=cursor.offset - 8,
         )
     segments = [_segment(cursor) for _ in range(segment_count)]
-    cursor.expect(b"CP:1>\0", "end tag CP")
+    cursor.expect(_PARTITION_END, "end tag CP")
     if cursor.remaining:
-        cursor.expect(b"<1:SDOs\0", "begin tag SDOs")
+        cursor.expect(_PLACES, "begin tag SDOs")
         segments = [replace(segment, data_offsets=_data_offsets(cursor, segment)) for segment in segments]
-        cursor.expect(b"SDOs:1>\0", "end tag SDOs")
+        cursor.expect(_PLACES_END, "end tag SDOs")
     cursor.expect_end("the segment metadata")
     return tuple(segments)
+
+
+def build(segments: Sequence[SegmentMeta], *, with_data_offsets: bool) -> bytes:
+    """
+    Write a whole ``.idfmeta`` file.
+
+    Args:
+        segments: in the order of the ``.idf`` file; where they lie in it is found here, *data_offsets* are not used.
+        with_data_offsets: whether the segment data offsets follow, as in newer builds.
+    """
+    parts = [_PARTITION.bytes_of(len(segments)), *map(_segment_bytes, segments), _PARTITION_END]
+    if with_data_offsets:
+        parts += [_PLACES, *_place_bytes(segments), _PLACES_END]
+    return b"".join(parts)
+
+
+def _segment_bytes(segment: SegmentMeta) -> bytes:
+    statistics = segment.statistics
+    head = _SEGMENT.bytes_of(segment.records, segment.mask, segment.compression_class, segment.sub_class)
+    if segment.is_hybrid:
+        sizes = (segment.bookmark_bits, segment.storage_alloc_size, segment.storage_used_size)
+        head += _HYBRID.pack(*sizes, 0, segment.min)
+    else:
+        head += _NO_SPLIT.pack(segment.min)
+    return (
+        head
+        + _STATISTICS.bytes_of(
+            statistics.distinct_states,
+            statistics.min_data_id,
+            statistics.max_data_id,
+            statistics.original_min_segment_data_id,
+            statistics.rle_sort_order,
+            statistics.row_count,
+            statistics.has_nulls,
+            statistics.rle_runs,
+            statistics.others_rle_runs,
+        )
+        + (_SUBSEGMENT.bytes_of(segment.sub_records, 0) if segment.is_hybrid else _NO_SUBSEGMENT)
+    )
+
+
+def _place_bytes(segments: Sequence[SegmentMeta]) -> Iterator[bytes]:
+    """Where each segment lies, one behind the other."""
+    offset = 0
+    for segment in segments:
+        primary, sub = _word_counts(segment)
+        yield _PLACE.bytes_of(offset, primary)
+        offset += 8 * (1 + primary)
+        if sub is not None:
+            yield _SUB_PLACE.bytes_of(offset, sub)
+            offset += 8 * (1 + sub)
+        yield _PLACE_END
+
+
+def _word_counts(segment: SegmentMeta) -> tuple[int, int | None]:
+    """How many words the segment has, and its subsegment."""
+    if segment.storage_alloc_size is None or segment.sub_records is None:
+        return word_count(segment.records, bit_width=segment.bit_width), None
+    sub = 0 if segment.is_xm123 else word_count(segment.sub_records, bit_width=segment.bit_width)
+    return segment.storage_alloc_size // 2, sub
 
 
 def _segment(cursor: Cursor) -> SegmentMeta:
@@ -203,7 +271,7 @@ def _segment(cursor: Cursor) -> SegmentMeta:
 def _no_split(cursor: Cursor, records: int, mask: int, compression_class: int, sub_class: int) -> SegmentMeta:
     minimum = cursor.i32("Min")
     statistics = _statistics(cursor)
-    cursor.expect(b"\0CS:1>\0", "has-subsegment flag and end tag CS")
+    cursor.expect(_NO_SUBSEGMENT, "has-subsegment flag and end tag CS")
     return SegmentMeta(
         records=records,
         mask=mask,
@@ -266,7 +334,7 @@ def _data_offsets(cursor: Cursor, segment: SegmentMeta) -> SegmentDataOffsets:
     if segment.is_hybrid:
         sub_offset, sub_word_count = _SUB_PLACE.take(cursor)
         sub = SegmentDataOffsets(sub_offset, sub_word_count, None)
-    cursor.expect(b"CSDOs:1>\0", "end tag CSDOs")
+    cursor.expect(_PLACE_END, "end tag CSDOs")
     return SegmentDataOffsets(offset, word_count, sub)
 
 

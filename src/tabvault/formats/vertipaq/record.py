@@ -50,5 +50,9 @@ class Record:
             raise self._error(f"ends with {values[-1].hex(' ')}, not {self._end.hex(' ')}", cursor, offset)
         return values[1:-1]
 
+    def bytes_of(self, *fields: Any) -> bytes:
+        """The record of these fields, between its tags."""
+        return self._fields.pack(self._begin, *fields, self._end)
+
     def _error(self, finding: str, cursor: Cursor, offset: int) -> FormatError:
         return FormatError(f"{self._what} {finding}", file=cursor.file, offset=offset)

@@ -63,21 +63,24 @@ if TYPE_CHECKING:
 
     from tabvault.formats.cursor import Cursor
 
-_END_MARK = bytes.fromhex("cdabcdab")
+END_MARK = bytes.fromhex("cdabcdab")
 
-_HEAD = Struct("<QBQQ")
-_PAGE_HEAD = Record("head of the page", "QBQQB", end=bytes.fromhex("ddccbbaa"))
-_UNCOMPRESSED_HEAD = Struct("<QQQ")
-_COMPRESSED_HEAD = Struct("<IIQ")
-_HANDLES_HEAD = Struct("<QI")
+HEAD = Struct("<QBQQ")
+PAGE_HEAD = Record("head of the page", "QBQQB", end=bytes.fromhex("ddccbbaa"))
+UNCOMPRESSED_HEAD = Struct("<QQQ")
+COMPRESSED_HEAD = Struct("<IIQ")
+HANDLES_HEAD = Struct("<QI")
 
-_SINGLE_CHARACTER_SET = 703121
-_MULTIPLE_CHARACTER_SETS = 703122
+SINGLE_CHARACTER_SET = 703121
+MULTIPLE_CHARACTER_SETS = 703122
+
+STORE_COMPRESSED = 1
+"""fStoreCompressed, also when no page is compressed."""
 
 _PAGE_BYTE_COUNT_MIN = 58
 """An uncompressed page of no string: it bounds the page count by the bytes that remain."""
 
-_HANDLE_BYTE_COUNT = 8
+HANDLE_BYTE_COUNT = 8
 
 
 class _UncompressedStore(NamedTuple):
@@ -116,9 +119,11 @@ def parse(cursor: Cursor, on_lone_surrogates: Callable[[int], None]) -> pa.Strin
         FormatError: a mark or a relation of the format does not hold.
     """
     start = cursor.offset
-    count, store_compressed, longest_string, page_count = cursor.unpack(_HEAD, "head of the string store")
-    if store_compressed != 1:
-        raise FormatError(f"fStoreCompressed is {store_compressed}, not 1", file=cursor.file, offset=start + 8)
+    count, store_compressed, longest_string, page_count = cursor.unpack(HEAD, "head of the string store")
+    if store_compressed != STORE_COMPRESSED:
+        raise FormatError(
+            f"fStoreCompressed is {store_compressed}, not {STORE_COMPRESSED}", file=cursor.file, offset=start + 8
+        )
     if page_count * _PAGE_BYTE_COUNT_MIN > cursor.remaining:
         raise LimitError(
             f"pageCount is {page_count}, too many for the {cursor.remaining} bytes after it",
@@ -158,7 +163,7 @@ def parse(cursor: Cursor, on_lone_surrogates: Callable[[int], None]) -> pa.Strin
 
 def _page(cursor: Cursor) -> _Page:
     offset = cursor.offset
-    page_mask, contains_nulls, start_index, string_count, compressed = _PAGE_HEAD.take(cursor)
+    page_mask, contains_nulls, start_index, string_count, compressed = PAGE_HEAD.take(cursor)
     if page_mask != compressed or compressed > 1 or contains_nulls > 1:
         raise FormatError(
             f"page mask is {page_mask}, compressed flag {compressed}, containsNulls {contains_nulls}",
@@ -166,13 +171,13 @@ def _page(cursor: Cursor) -> _Page:
             offset=offset,
         )
     store = _compressed_store(cursor) if compressed else _uncompressed_store(cursor)
-    cursor.expect(_END_MARK, "end mark of the string store")
+    cursor.expect(END_MARK, "end mark of the string store")
     return _Page(offset, contains_nulls, start_index, string_count, store)
 
 
 def _uncompressed_store(cursor: Cursor) -> _UncompressedStore:
     offset = cursor.offset
-    remaining, used, allocation = cursor.unpack(_UNCOMPRESSED_HEAD, "head of the uncompressed strings")
+    remaining, used, allocation = cursor.unpack(UNCOMPRESSED_HEAD, "head of the uncompressed strings")
     if allocation != 2 * (used + remaining):
         raise FormatError(
             f"allocation is {allocation} bytes, not 2 * ({used} used + {remaining} remaining units)",
@@ -184,8 +189,8 @@ def _uncompressed_store(cursor: Cursor) -> _UncompressedStore:
 
 def _compressed_store(cursor: Cursor) -> _CompressedStore:
     offset = cursor.offset
-    total_bits, character_set, byte_count = cursor.unpack(_COMPRESSED_HEAD, "head of the compressed strings")
-    if character_set not in {_SINGLE_CHARACTER_SET, _MULTIPLE_CHARACTER_SETS}:
+    total_bits, character_set, byte_count = cursor.unpack(COMPRESSED_HEAD, "head of the compressed strings")
+    if character_set not in {SINGLE_CHARACTER_SET, MULTIPLE_CHARACTER_SETS}:
         raise FormatError(f"character set type {character_set} is not known", file=cursor.file, offset=offset + 4)
     expected = -(-total_bits // 16) * 2 + 2
     if byte_count != expected:
@@ -194,7 +199,7 @@ def _compressed_store(cursor: Cursor) -> _CompressedStore:
             file=cursor.file,
             offset=offset,
         )
-    high_byte = cursor.u8("high byte") if character_set == _SINGLE_CHARACTER_SET else None
+    high_byte = cursor.u8("high byte") if character_set == SINGLE_CHARACTER_SET else None
     cursor.u32("uiDecodeBits")
     code_lengths = cursor.take(CODE_LENGTHS_BYTE_COUNT, "code lengths")
     cursor.expect(byte_count.to_bytes(8, "little"), "length of the codes again")
@@ -204,14 +209,14 @@ def _compressed_store(cursor: Cursor) -> _CompressedStore:
 def _handles(cursor: Cursor, pages: Sequence[_Page], *, count: int) -> NDArray[np.uint32]:
     """The offset of each string in its page. Strings are in the order of the pages, so the page of each is known."""
     offset = cursor.offset
-    found = cursor.unpack(_HANDLES_HEAD, "head of the handles")
-    if found != (count, _HANDLE_BYTE_COUNT):
+    found = cursor.unpack(HANDLES_HEAD, "head of the handles")
+    if found != (count, HANDLE_BYTE_COUNT):
         raise FormatError(
-            f"{found[0]} handles of {found[1]} bytes follow, not {count} of {_HANDLE_BYTE_COUNT}",
+            f"{found[0]} handles of {found[1]} bytes follow, not {count} of {HANDLE_BYTE_COUNT}",
             file=cursor.file,
             offset=offset,
         )
-    handles = np.frombuffer(cursor.take(_HANDLE_BYTE_COUNT * count, "handles"), "<u4").reshape(-1, 2)
+    handles = np.frombuffer(cursor.take(HANDLE_BYTE_COUNT * count, "handles"), "<u4").reshape(-1, 2)
     next_index = 0
     for page_id, page in enumerate(pages):
         end_index = page.start_index + page.string_count
