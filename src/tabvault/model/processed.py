@@ -188,8 +188,15 @@ class ProcessedUserHierarchy:
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """Everything that one processing made, to be written down at once."""
+    """
+    Everything that one processing made, to be written down at once.
+
+    *stale_column_ids* and *stale_partition_ids* are calculated columns and calculated tables that keep values which may
+    be out of date: their state becomes "calculation needed".
+    """
 
     tables: tuple[ProcessedTable, ...]
     relationships: tuple[ProcessedRelationship, ...]
     user_hierarchies: tuple[ProcessedUserHierarchy, ...]
+    stale_column_ids: frozenset[int] = frozenset()
+    stale_partition_ids: frozenset[int] = frozenset()
