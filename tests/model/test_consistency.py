@@ -14,6 +14,9 @@ from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
 from tabvault.model.references import reference_violations
 
+ANY_FILE = "(SELECT max(StorageFileID) FROM SegmentStorage)"
+ANY_HIERARCHY = "(SELECT max(ID) FROM AttributeHierarchyStorage WHERE SystemTableID)"
+
 DIRECT_QUERY = "Hugoberry__directquery-parameters.pbix"
 
 
@@ -39,8 +42,9 @@ def test_every_condition_holds_in_every_genuine_database(name):
     assert time.monotonic() - started < 3
     assert {finding.severity for finding in findings} == {"OK"}
     assert [finding.subject for finding in findings] == [
-        "metadata pages", "ids", "references", "storage objects", "storage files", "files",
-        "partitions", "segments", "statistics", "hierarchies", "relationships", "DirectQuery", "names",
+        "metadata pages", "ids", "references", "columns", "storage objects", "storage files", "storage folders",
+        "storage positions", "files", "partitions", "segments", "segment maps", "dictionaries", "statistics",
+        "system tables", "hierarchies", "levels", "relationships", "DirectQuery", "names",
     ]  # fmt: skip
 
 
@@ -105,6 +109,66 @@ def test_every_condition_holds_in_every_genuine_database(name):
         ("UPDATE RelationshipIndexStorage SET RecordCount = 1", "relationships", "RecordCount is 1, and column"),
         ("UPDATE RelationshipIndexStorage SET SystemTableID = 31", "relationships", "SystemTableID is 31, not the id"),
         ("UPDATE RelationshipStorage SET RelationshipID = 1", "relationships", "RelationshipID is 1, not the id"),
+        (
+            'UPDATE "Column" SET SortByColumnID = (SELECT min(ID) FROM "Column") WHERE SortByColumnID',
+            "columns",
+            "SortByColumnID",
+        ),
+        ('UPDATE "Level" SET ColumnID = (SELECT max(ID) FROM "Column")', "columns", "is of table"),
+        (
+            f"UPDATE SegmentStorage SET StorageFileID = {ANY_FILE} WHERE ID = 429",
+            "storage files",
+            "is named by Segment",
+        ),
+        (f"UPDATE DictionaryStorage SET StorageFileID = {ANY_FILE} WHERE ID = 427", "storage files", "and by Segment"),
+        (
+            "UPDATE StorageFile SET StorageFolderID = (SELECT min(ID) FROM StorageFolder)",
+            "storage folders",
+            "of Diction",
+        ),
+        (
+            "UPDATE StorageFile SET StorageFolderID = (SELECT min(ID) FROM StorageFolder) WHERE OwnerType = 24",
+            "storage folders",
+            "of SegmentStorage",
+        ),
+        (
+            "UPDATE StorageFile SET StorageFolderID = (SELECT max(ID) FROM StorageFolder) WHERE OwnerType = 27",
+            "storage folders",
+            "of AttributeHierarchyStorage",
+        ),
+        ("UPDATE StorageFolder SET Path = 'x' || Path WHERE OwnerType = 20", "storage folders", "not in the folder"),
+        ("UPDATE StorageFolder SET Path = 'x'", "storage folders", "which is that of StorageFolder"),
+        ("UPDATE ColumnStorage SET StoragePosition = 1", "storage positions", "StoragePosition is 1, as of"),
+        ("UPDATE SegmentMapStorage SET RecordsPerSegment = 0", "segment maps", "RecordsPerSegment are"),
+        ("UPDATE SegmentMapStorage SET SegmentCount = SegmentCount + 1", "segment maps", "RecordsPerSegment are"),
+        ("UPDATE DictionaryStorage SET BaseId = 3 WHERE Type = 1", "dictionaries", "BaseId is 3, not 2"),
+        ("UPDATE DictionaryStorage SET StorageFileID = 0", "dictionaries", "and there is no file"),
+        ("UPDATE DictionaryStorage SET LastId = 2", "dictionaries", "LastId is 2, and there is a file"),
+        ("UPDATE DictionaryStorage SET Type = 2", "dictionaries", "of Type 2 has a file, and needs none"),
+        ("UPDATE DictionaryStorage SET Magnitude = 0", "dictionaries", "Magnitude is 0"),
+        ("UPDATE HierarchyStorage SET SystemTableID = 0", "system tables", "is named by no row of storage"),
+        (
+            f"UPDATE AttributeHierarchyStorage SET SystemTableID = 979 WHERE ID = {ANY_HIERARCHY}",
+            "system tables",
+            " and At",
+        ),
+        ("UPDATE AttributeHierarchyStorage SET ColumnPositionToData = 1", "system tables", "positions and a file are"),
+        ("UPDATE AttributeHierarchyStorage SET MaterializationType = 2", "system tables", "not ((), -1, -1, False)"),
+        (
+            "UPDATE AttributeHierarchyStorage SET StorageFileID = 0",
+            "system tables",
+            "not (('POS_TO_ID',), 0, -1, True)",
+        ),
+        ("UPDATE \"Column\" SET ExplicitName = 'X' WHERE ExplicitName = 'INDEX'", "system tables", "not ('INDEX',)"),
+        (
+            "UPDATE \"Column\" SET ExplicitName = 'X' WHERE ExplicitName = 'CHILD_COUNT'",
+            "system tables",
+            "not ('MULTI_LEVEL_ID'",
+        ),
+        ("UPDATE HierarchyStorage SET LevelDefinition = 'x' || LevelDefinition", "levels", "is not of the columns"),
+        ("UPDATE HierarchyStorage SET LevelDefinition = replace(LevelDefinition, '$0$', '$1$')", "levels", "start in"),
+        ("UPDATE ColumnStorage SET Name = 'x' || Name", "levels", "is not of the columns"),
+        ("UPDATE SegmentMapStorage SET RecordCount = 3", "levels", "of 3 rows"),
         ('UPDATE "Partition" SET Mode = 1 WHERE Type != 3', "DirectQuery", "rows"),
     ],
 )

@@ -18,6 +18,15 @@ from tabvault.model.load_storage import storage_file_names
 from tabvault.model.objects import PartitionMode
 from tabvault.model.references import id_violations, owner_violations, pair_violations, reference_violations
 from tabvault.model.segment_agreement import segment_violations, statistics_violations
+from tabvault.model.storage_agreement import (
+    dictionary_violations,
+    place_violations,
+    position_violations,
+    segment_map_violations,
+    shared_violations,
+    table_violations,
+)
+from tabvault.model.system_table_agreement import level_violations, owned_violations, whole_violations
 from tabvault.model.system_tables import hierarchy_violations, relationship_violations
 
 if TYPE_CHECKING:
@@ -61,26 +70,36 @@ def check_consistency(metadata: Metadata, model: Model, files: FileSet) -> list[
     Raises:
         TabvaultError: the files cannot be reached. What is damaged is a finding, not an error.
     """
+    conditions: tuple[tuple[str, str, Severity, Iterator[str]], ...] = (
+        ("metadata pages", "every page is in place", "FAILED", _page_violations(metadata)),
+        ("ids", "unique over all tables, none above the counter", "FAILED", id_violations(metadata)),
+        ("references", "each leads to a row of its table", "FAILED", reference_violations(metadata)),
+        ("columns", "those of a row are of its table", "FAILED", table_violations(metadata)),
+        ("storage objects", "each and its owner name each other", "FAILED", pair_violations(metadata)),
+        ("storage files", "each is named by its owner alone", "FAILED", _owner_violations(metadata)),
+        ("storage folders", "each file lies in that of its owner", "WARNING", place_violations(metadata)),
+        ("storage positions", "each column has its own", "WARNING", position_violations(metadata)),
+        ("files", f"{len(files.names())} files, as the metadata say", "FAILED", _file_violations(metadata, files)),
+        ("partitions", "all columns of a table lie in the same ones", "FAILED", _partition_violations(model)),
+        ("segments", "rows are as the metadata say", "FAILED", segment_violations(model, files)),
+        ("segment maps", "records fill their segments", "WARNING", segment_map_violations(model)),
+        ("dictionaries", "each has a file if it has entries", "WARNING", dictionary_violations(metadata)),
+        ("statistics", "as the segments say", "WARNING", statistics_violations(model, files)),
+        ("system tables", "each is whole, and named once", "WARNING", _system_table_violations(metadata, model)),
+        ("hierarchies", "each fits its column", "WARNING", hierarchy_violations(metadata, model)),
+        ("levels", "each starts where its hierarchy says", "WARNING", level_violations(metadata, model)),
+        ("relationships", "each index fits its column", "WARNING", relationship_violations(metadata, model)),
+        ("DirectQuery", "no DirectQuery partition holds rows", "FAILED", direct_query_violations(model)),
+        ("names", "tables and columns have their own", "WARNING", _name_violations(model)),
+    )
     return [
-        *_findings("metadata pages", "every page is in place", _page_violations(metadata)),
-        *_findings("ids", "unique over all tables, none above the counter", id_violations(metadata)),
-        *_findings("references", "each leads to a row of its table", reference_violations(metadata)),
-        *_findings("storage objects", "each and its owner name each other", pair_violations(metadata)),
-        *_findings("storage files", "each is named by its owner", owner_violations(metadata)),
-        *_findings("files", f"{len(files.names())} files, as the metadata say", _file_violations(metadata, files)),
-        *_findings("partitions", "all columns of a table lie in the same ones", _partition_violations(model)),
-        *_findings("segments", "rows are as the metadata say", segment_violations(model, files)),
-        *_findings("statistics", "as the segments say", statistics_violations(model, files), severity="WARNING"),
-        *_findings("hierarchies", "each fits its column", hierarchy_violations(metadata, model), severity="WARNING"),
-        *_findings(
-            "relationships", "each index fits its column", relationship_violations(metadata, model), severity="WARNING"
-        ),
-        *_findings("DirectQuery", "no DirectQuery partition holds rows", direct_query_violations(model)),
-        *_findings("names", "tables and columns have their own", _name_violations(model), severity="WARNING"),
+        finding
+        for subject, holds, severity, violations in conditions
+        for finding in _findings(subject, holds, violations, severity=severity)
     ]
 
 
-def _findings(subject: str, holds: str, violations: Iterator[str], *, severity: Severity = "FAILED") -> list[Finding]:
+def _findings(subject: str, holds: str, violations: Iterator[str], *, severity: Severity) -> list[Finding]:
     """The findings of one condition. Damage that stops the check itself is its last violation, and a failure."""
     findings: list[Finding] = []
     try:
@@ -93,6 +112,18 @@ def _findings(subject: str, holds: str, violations: Iterator[str], *, severity: 
 def _page_violations(metadata: Metadata) -> Iterator[str]:
     metadata.check_pages()
     yield from ()
+
+
+def _owner_violations(metadata: Metadata) -> Iterator[str]:
+    """Files that their owner does not name, or another row too."""
+    yield from owner_violations(metadata)
+    yield from shared_violations(metadata)
+
+
+def _system_table_violations(metadata: Metadata, model: Model) -> Iterator[str]:
+    """System tables that are not whole, or not one row's."""
+    yield from owned_violations(metadata, model)
+    yield from whole_violations(metadata, model)
 
 
 def _file_violations(metadata: Metadata, files: FileSet) -> Iterator[str]:

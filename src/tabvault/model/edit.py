@@ -46,6 +46,7 @@ class MetadataEdit:
         self._last_id = max(counter, _highest_id(metadata))
         self._counter = counter
         self._statements: list[tuple[str, tuple[Value, ...]]] = []
+        self._insertions: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def new_id(self) -> int:
         """An id that no row of any table has."""
@@ -54,9 +55,7 @@ class MetadataEdit:
 
     def insert(self, table: str, cells: Mapping[str, Value]) -> None:
         """Add a row to *table*; columns are named as :class:`~tabvault.model.metadata.Metadata` names them."""
-        columns = ", ".join(self._column(table, column) for column in cells)
-        places = ", ".join("?" * len(cells))
-        self._statements.append((f"INSERT INTO {quoted(table)} ({columns}) VALUES ({places})", tuple(cells.values())))
+        self._statements.append((self._inserting(table, tuple(cells)), tuple(cells.values())))
 
     def update(self, table: str, row_id: int, cells: Mapping[str, Value]) -> None:
         """Change cells of the row of *table* with the id; columns are named as for :meth:`insert`."""
@@ -112,6 +111,14 @@ class MetadataEdit:
         content = self.content(data)
         with _os_errors(path):
             _replace(path, content)
+
+    def _inserting(self, table: str, columns: tuple[str, ...]) -> str:
+        """The statement for such rows: thousands of them are alike."""
+        if (table, columns) not in self._insertions:
+            names = ", ".join(self._column(table, column) for column in columns)
+            places = ", ".join("?" * len(columns))
+            self._insertions[table, columns] = f"INSERT INTO {quoted(table)} ({names}) VALUES ({places})"
+        return self._insertions[table, columns]
 
     def _column(self, table: str, column: str) -> str:
         return quoted(self._metadata.stored_name(table, column))

@@ -100,6 +100,7 @@ _COLUMN = (
     "IsKey",
     "IsNullable",
     "State",
+    "SortByColumnID",
 )
 
 
@@ -227,6 +228,7 @@ def _column(record: Record, stored: tuple[int, ColumnStorage] | None) -> Column:
         is_key=record.flag("IsKey"),
         is_nullable=record.flag("IsNullable", default=True),
         state=record.integer("State", 1),
+        sort_by_column_id=record.integer("SortByColumnID", 0) or None,
     )
 
 

@@ -135,8 +135,8 @@ class Column:
     """
     A column.
 
-    *data_type* is the explicit one where set, else the inferred one; a bare number if not known. *source_column* is what
-    the rows of the source call it. *state*: 1 its values are up to date; see ``ObjectState`` for the others.
+    *data_type* is the explicit one where set, else the inferred one; a bare number if not known. *source_column* is
+    what the rows of the source call it. *state*: 1 its values are up to date; see ``ObjectState`` for the others.
     """
 
     id: int
@@ -154,6 +154,7 @@ class Column:
     is_key: bool = False
     is_nullable: bool = True
     state: int = 1
+    sort_by_column_id: int | None = None
 
     @property
     def is_row_number(self) -> bool:
@@ -178,8 +179,8 @@ class Partition:
     A partition.
 
     *mode* and *is_sample* are resolved: what the partition leaves to the model is that of the model. A mode that is not
-    known is a bare number. A sample is rows that a DirectQuery partition keeps for design. The range is that of a refresh
-    policy, from *range_start* to before *range_end*, in OLE days since 30 December 1899.
+    known is a bare number. A sample is rows that a DirectQuery partition keeps for design. The range is that of a
+    refresh policy, from *range_start* to before *range_end*, in OLE days since 30 December 1899.
     """
 
     id: int

@@ -72,8 +72,8 @@ class ProcessedDictionary:
     """
     ``DictionaryStorage`` of a column.
 
-    *body* is the ``.dictionary`` file of a HASH dictionary with entries; None for VALUE encoding, for a column without a
-    value, and for the row number.
+    *body* is the ``.dictionary`` file of a HASH dictionary with entries; None for VALUE encoding, for a column without
+    a value, and for the row number.
     """
 
     type: int
@@ -102,9 +102,9 @@ class ProcessedAttributeHierarchy:
     ``AttributeHierarchyStorage`` of a column, with its H$ table.
 
     *materialization_type*: 0 both columns, 1 POS_TO_ID and a ``.hidx``, 2 no data, 3 row number, -1 not available in
-    MDX. *columns* are POS_TO_ID, and ID_TO_POS where it is there; *record_count* and *segment_count* are those of the H$
-    table's segment map, whose RecordsPerSegment is *distinct_data_count*. *min_value*, *max_value* (as text: ``1/15/2025``,
-    ``0.83514281``, ``FALSE``) and *string_value_max_length* are what newer schemas keep beside it.
+    MDX. *columns* are POS_TO_ID, and ID_TO_POS where it is there; *record_count* and *segment_count* are those of the
+    H$ table's segment map, whose RecordsPerSegment is *distinct_data_count*. *min_value*, *max_value* (as text:
+    ``1/15/2025``, ``0.83514281``, ``FALSE``) and *string_value_max_length* are what newer schemas keep beside it.
     """
 
     materialization_type: int

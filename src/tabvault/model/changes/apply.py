@@ -16,22 +16,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabvault.errors import ConsistencyError, ModelError
 from tabvault.model.changes.application import Application
 from tabvault.model.changes.filetime import filetime
 from tabvault.model.changes.inferred_types import set_inferred_types
 from tabvault.model.changes.refusals import refuse
+from tabvault.model.changes.requirements import require_consistent
 from tabvault.model.changes.resolution import is_system_table
 from tabvault.model.changes.rows import Rows
-from tabvault.model.changes.schema_versions import tables_of
 from tabvault.model.changes.states import States
 from tabvault.model.changes.storage import NewStorage
 from tabvault.model.edit import MetadataEdit
-from tabvault.model.load import load_model
 from tabvault.model.load_storage import storage_file_names
 from tabvault.model.metadata import Metadata
 from tabvault.model.object_types import OBJECT_TYPES
-from tabvault.model.references import id_violations, owner_violations, pair_violations, reference_violations
 
 if TYPE_CHECKING:
     import datetime
@@ -44,10 +41,6 @@ _COMMIT_TIMES = ("LASTCOMMITTED", "LASTMETADATACHANGEFORSYNCCOMMITTED")
 _SCHEMA_TIME = "LASTCUBESCHEMACHANGE"
 _DATA_TIME = "LASTCUBEDATACHANGE"
 """Properties of ``DBPROPERTIES`` that say when metadata or values changed."""
-
-_OLDEST = 19
-_LATER_THAN_17 = frozenset({"DisplayFolder", "SecurityFilteringBehavior"})
-"""Columns of schema version 19 that 17, the oldest one there is, does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +93,7 @@ def change_metadata(
     if not changes:
         return ChangedMetadata(content, {}, frozenset(), ())
     with Metadata.from_bytes(content) as metadata:
-        _require_consistent(metadata)
+        require_consistent(metadata)
         old_names = frozenset(storage_file_names(metadata).values())
         edit = MetadataEdit(metadata)
         rows = Rows(metadata, edit)
@@ -118,7 +111,7 @@ def change_metadata(
         edit.set_property(name, time)
     changed = edit.content(content)
     with Metadata.from_bytes(changed) as metadata:
-        _require_consistent(metadata)
+        require_consistent(metadata)
         new_names = frozenset(storage_file_names(metadata).values())
     return ChangedMetadata(changed, added_files, old_names - new_names, _affected(application, types_before))
 
@@ -154,15 +147,3 @@ def _affected(application: Application, types_before: Mapping[int, str]) -> tupl
         Affected("delete", types_before[row_id], row_id) for row_id in application.removed if row_id in types_before
     ]
     return tuple(sorted(affected, key=lambda one: one.id))
-
-
-def _require_consistent(metadata: Metadata) -> None:
-    """Ask what the code here takes for granted, and promises of its outcome."""
-    for table, columns in tables_of(_OLDEST).items():
-        missing = columns.keys() - set(metadata.column_names(table)) - _LATER_THAN_17
-        if missing:
-            raise ModelError(f"metadata have no column {table}.{min(missing)}")
-    load_model(metadata)
-    for violations in (id_violations, reference_violations, pair_violations, owner_violations):
-        for violation in violations(metadata):
-            raise ConsistencyError(f"metadata contradict themselves: {violation}")
