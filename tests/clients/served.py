@@ -40,11 +40,13 @@ class Served:
 
     Attributes:
         url: of its XMLA endpoint.
+        process_id: of its process.
         backups: the folder of its backup files.
     """
 
-    def __init__(self, url: str, data: Path) -> None:
+    def __init__(self, url: str, data: Path, process_id: int) -> None:
         self.url = url
+        self.process_id = process_id
         self.backups = data / "storage" / "backups"
         self._databases = data / "databases"
 
@@ -88,7 +90,7 @@ def serve(folder: Path) -> Iterator[Served]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=os.environ | {"COLUMNS": "80"})
     try:
         ready = json.loads(process.stdout.readline())
-        yield Served(ready["xmla"], data)
+        yield Served(ready["xmla"], data, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.stdout.close()

@@ -178,13 +178,14 @@ def test_a_database_dropped_by_another_connection_is_refused(client, second_clie
 
 
 def test_storage_that_is_not_configured_is_said_so(client, served, genuine, refused):
+    name = genuine(SMALL)  # its restore needs the storage
     settings = served.backups.parents[1] / "settings.json"
     before = settings.read_text()
     document = json.loads(before)
     document["backup_storage"]["enabled"] = False
     settings.write_text(json.dumps(document))
     try:
-        message = refused("OperationException", client.backup, genuine(SMALL), "off.abf")
+        message = refused("OperationException", client.backup, name, "off.abf")
         assert message.startswith("Backup storage is not configured")
         with pytest.raises(ClientError, match="Backup storage is not configured"):
             client.restore("sales.abf", "off")

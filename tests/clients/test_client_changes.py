@@ -114,6 +114,23 @@ def test_a_rolled_back_transaction_leaves_nothing_and_a_committed_one_everything
 MEASURE_NAMES = "SELECT [Name] FROM $SYSTEM.TMSCHEMA_MEASURES"
 
 
+def test_a_script_that_alters_a_database_belongs_to_the_transaction_of_its_session(client, served, copy):
+    name = copy(SMALL)
+    before = served.rows(name)
+    alter = script(
+        {"alter": {"object": {"database": name}, "database": {"name": name, "model": {"description": "new"}}}}
+    )
+    client.begin_transaction()
+    assert client.execute(alter) == []
+    assert served.rows(name) == before
+    client.roll_back_transaction()
+    assert served.rows(name) == before
+    client.begin_transaction()
+    assert client.execute(alter) == []
+    client.commit_transaction()
+    assert served.ask(name, "SELECT Description FROM Model") == [("new",)]
+
+
 def test_a_change_that_cannot_be_leaves_the_model_as_it_was(client, served, copy, refused):
     name = copy(SMALL)
     before = served.rows(name)

@@ -49,9 +49,19 @@ if TYPE_CHECKING:
     from tabvault.jobs.progress import Progress
 
 
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the database, imported once; each test has a copy."""
+    folder = tmp_path_factory.mktemp("imported")
+    with vault_with(folder):
+        pass
+    return folder / "data"
+
+
 @pytest.fixture
-def vault(tmp_path: Path) -> Iterator[Vault]:
-    with vault_with(tmp_path) as vault:
+def vault(imported: Path, tmp_path: Path) -> Iterator[Vault]:
+    shutil.copytree(imported, tmp_path / "data")
+    with Vault(tmp_path / "data") as vault:
         yield vault
 
 
@@ -320,8 +330,12 @@ BOB = caller(principal("bob"))
 
 @pytest.fixture
 def operations(vault: Vault) -> Iterator[Operations]:
-    with contextlib.closing(JobRecords.open(vault.data)) as records, JobRunner(records) as runner:
-        yield Operations(vault, vault.folder, runner, AuditLog(vault.data))
+    with (
+        contextlib.closing(JobRecords.open(vault.data)) as records,
+        JobRunner(records) as runner,
+        contextlib.closing(Operations(vault, vault.folder, runner, AuditLog(vault.data))) as operations,
+    ):
+        yield operations
 
 
 def make_administrator(vault: Vault, name: str) -> None:

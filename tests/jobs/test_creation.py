@@ -104,3 +104,23 @@ def test_what_cannot_be_made_is_refused_and_leaves_nothing(tmp_path: Path) -> No
             )
         assert [info.name for info in folder.databases()] == ["Sales"]
         assert not list((tmp_path / "data" / "staging").iterdir())
+
+
+def test_a_database_that_replaces_another_keeps_the_passwords_that_its_maker_does_not_say(tmp_path: Path) -> None:
+    def made(**said: str) -> dict:
+        source = {"name": "Old", "type": "provider", "connectionString": "Provider=X;Data Source=db", **said}
+        other = {"name": "Other", "type": "provider", "connectionString": "Provider=X;Data Source=db"}
+        return {"name": "S", "compatibilityLevel": 1400, "model": {"dataSources": [source, other]}}
+
+    def passwords() -> dict[object, object]:
+        with vault.open("S") as opened:
+            return {row["Name"]: row["Password"] for row in opened.metadata.rows("DataSource", ["Name", "Password"])}
+
+    with Vault(tmp_path / "data") as vault:
+        folder = vault.own_folder
+        first = database_definition(made(password="kept secret")).model
+        info = create_database(folder, "S", compatibility_level=1400, model=first)
+        for level, said, password in ((1500, {}, "kept secret"), (1600, {"password": "another"}, "another")):
+            model = database_definition(made(**said)).model
+            info = create_database(folder, "S", id=info.id, compatibility_level=level, model=model, replaces=info)
+            assert passwords() == {"Old": password, "Other": None}

@@ -123,7 +123,10 @@ class CachedTable:
         """Names and types of the columns. Raises what *schema* raises."""
         return self._schema()
 
-    def read(self, columns: Sequence[str]) -> pa.Table:
-        """The columns of these names, in this order."""
+    def read(self, columns: Sequence[str], *, row_count_max: int | None = None) -> pa.Table:
+        """The columns of these names, in this order; of the first rows only, if so many are asked for."""
         arrays = [self._cache.get((self._key, name), partial(self._decode, name)) for name in columns]
+        if row_count_max is not None:
+            # Before they become a table: that looks at every chunk of every column.
+            arrays = [array.slice(0, row_count_max) for array in arrays]
         return pa.table(arrays, schema=pa.schema([self.schema.field(name) for name in columns]))

@@ -37,6 +37,7 @@ from tabvault.formats.abf.backup_log import BackupLog, FileGroup, LogFile
 from tabvault.formats.abf.header import PAGE_BYTE_COUNT
 from tabvault.formats.abf.writer import ContainerWriter
 from tabvault.formats.byte_source import pieces
+from tabvault.jobs.landing import MODE_WORDS
 from tabvault.jobs.origin import Origin
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.model.consistency import direct_query_violations
@@ -60,7 +61,6 @@ Windows path, because genuine logs have no other and every reader splits at back
 
 _FILETIME_OF_UNIX_EPOCH: Final = 116_444_736_000_000_000
 _NO_OBJECT_ID: Final = "00000000-0000-0000-0000-000000000000"
-_WRITE: Final = {"readWrite": "ReadWrite", "readOnly": "ReadOnly", "readOnlyExclusive": "ReadOnlyExclusive"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,33 +109,57 @@ def backup_database(
         ChecksumError: a database file is damaged on disk.
         StorageError: the storage failed; no file appeared.
     """
-    begun = time.monotonic()
     with folder.read(database) as version:
-        check_direct_query_is_empty(version)
-        name = default_file_name(version.manifest.name) if file is None else file
-        meter = ProgressMeter(progress)
-        encryptor = age.Encryptor(password, deferred_byte_count=PAGE_BYTE_COUNT) if password else None
-        head_byte_count = encryptor.head_byte_count if encryptor else PAGE_BYTE_COUNT
-        with store.create(name, replace=overwrite, head_byte_count=head_byte_count) as upload:
-            raw_byte_count = sum(entry.byte_count for entry in version.manifest.files)
-            meter.step("backing up", raw_byte_count)
-            info = _write(version, upload, encryptor, compress=compress, meter=meter)
-        warnings = []
-        try:
-            folder.record_backup(version.info, info.last_modified, file=info.name)
-        except (DatabaseError, StorageError) as error:  # the backup is there and whole, whatever became of the note
-            warnings.append(f"the time of the backup could not be noted: {error}")
-        return BackupResult(
-            database=version.manifest.name,
-            file=info.name,
-            byte_count=info.byte_count,
-            raw_byte_count=raw_byte_count,
-            file_count=len(version.manifest.files),
-            compressed=compress,
-            encrypted=bool(password),
-            warnings=tuple(warnings),
-            seconds=time.monotonic() - begun,
+        return backup_version(
+            folder,
+            store,
+            version,
+            file,
+            overwrite=overwrite,
+            compress=compress,
+            password=password,
+            progress=progress,
         )
+
+
+def backup_version(
+    folder: DataFolder,
+    store: ObjectStore,
+    version: VersionReader,
+    file: str | None = None,
+    *,
+    overwrite: bool = False,
+    compress: bool = True,
+    password: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> BackupResult:
+    """Write exactly *version*, which its reader keeps pinned; the rest is as in :func:`backup_database`."""
+    begun = time.monotonic()
+    check_direct_query_is_empty(version)
+    name = default_file_name(version.manifest.name) if file is None else file
+    meter = ProgressMeter(progress)
+    encryptor = age.Encryptor(password, deferred_byte_count=PAGE_BYTE_COUNT) if password else None
+    head_byte_count = encryptor.head_byte_count if encryptor else PAGE_BYTE_COUNT
+    with store.create(name, replace=overwrite, head_byte_count=head_byte_count) as upload:
+        raw_byte_count = sum(entry.byte_count for entry in version.manifest.files)
+        meter.step("backing up", raw_byte_count)
+        info = _write(version, upload, encryptor, compress=compress, meter=meter)
+    warnings = []
+    try:
+        folder.record_backup(version.info, info.last_modified, file=info.name)
+    except (DatabaseError, StorageError) as error:  # the backup is there and whole, whatever became of the note
+        warnings.append(f"the time of the backup could not be noted: {error}")
+    return BackupResult(
+        database=version.manifest.name,
+        file=info.name,
+        byte_count=info.byte_count,
+        raw_byte_count=raw_byte_count,
+        file_count=len(version.manifest.files),
+        compressed=compress,
+        encrypted=bool(password),
+        warnings=tuple(warnings),
+        seconds=time.monotonic() - begun,
+    )
 
 
 def default_file_name(database: str) -> str:
@@ -232,7 +256,7 @@ def _log(version: VersionReader, origin: Origin, storage_paths: dict[str, str], 
         "EncryptionFlag": "false",
         "ObjectName": manifest.name,
         "ObjectId": manifest.id,
-        "Write": _WRITE[manifest.read_write_mode],
+        "Write": MODE_WORDS[manifest.read_write_mode],
     }
     database = group(
         backup_log.DATABASE_CLASS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import secrets
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tabvault.engine.dax.inference import inferred_type
@@ -22,8 +23,12 @@ from tabvault.model.changes.new_metadata import new_metadata
 from tabvault.model.changes.tree_changes import ExistingObjects
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.metadata import Metadata
+from tabvault.model.object_types import OBJECT_TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tabvault.model.changes.change import Change
     from tabvault.model.tmsl.tree import TabularObject
     from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
 
@@ -84,6 +89,8 @@ def create_database(
     content = new_metadata(compatibility_level, now=now)
     with Metadata.from_bytes(content) as metadata:
         changes = ExistingObjects(metadata).replace_changes(model) if model is not None else []
+    if replaces is not None:
+        changes = _with_secrets(changes, folder, replaces)
     changed = change_metadata(content, changes, compatibility_level=compatibility_level, now=now, infer=inferred_type)
     definition = db_xml.build(
         name=name,
@@ -114,6 +121,27 @@ def create_database(
             container=origin.to_json(),
             replaces=replaces,
         )
+
+
+def _with_secrets(changes: Sequence[Change], folder: DataFolder, replaces: DatabaseInfo) -> list[Change]:
+    """
+    The same changes, and the passwords of data sources of the same name.
+
+    No export says them, so a script without them does not mean that they be forgotten.
+    """
+    type_ = OBJECT_TYPES["DataSource"]
+    secret = [prop.name for prop in type_.properties if prop.is_secret]
+    with folder.read(replaces) as version, Metadata.open(version.path(METADATA_FILE)) as metadata:
+        stored = {
+            row["Name"]: {name: row[name] for name in secret if row[name]}
+            for row in metadata.rows("DataSource", ["Name", *secret])
+        }
+    return [
+        replace(change, cells={**stored.get(change.cells.get("Name"), {}), **change.cells})
+        if change.type is type_ and change.verb == "create"
+        else change
+        for change in changes
+    ]
 
 
 def _new_key_file() -> bytes:

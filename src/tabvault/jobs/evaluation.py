@@ -14,7 +14,7 @@ from tabvault.jobs.query import Answer, cached_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tabvault.jobs.reading import OpenDatabase, Table
+    from tabvault.jobs.reading import OpenDatabase
 
 BATCH_ROW_COUNT: Final = 1 << 16
 """Rows that are written out at a time."""
@@ -62,10 +62,9 @@ def evaluate(
     cached = cached_table(database, table)
     names = [column.name for column in columns]
     schema = pa.schema([cached.schema.field(name).with_name(f"{table.name}[{name}]") for name in names])
-    return Answer(schema, _batches(table, cached.read(names), schema, statement.row_count_max))
+    rows = cached.read(names, row_count_max=statement.row_count_max)
+    return Answer(schema, _batches(rows.rename_columns(schema.names)))
 
 
-def _batches(table: Table, data: pa.Table, schema: pa.Schema, row_count_max: int | None) -> Iterator[pa.RecordBatch]:
-    row_count = table.row_count if row_count_max is None else min(table.row_count, row_count_max)
-    named = data.slice(0, row_count).rename_columns(schema.names)
-    yield from named.to_batches(max_chunksize=BATCH_ROW_COUNT)
+def _batches(rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    yield from rows.to_batches(max_chunksize=BATCH_ROW_COUNT)

@@ -49,6 +49,13 @@ if TYPE_CHECKING:
 Security = Literal["copyAll", "skipMembership", "ignoreSecurity"]
 ReadWriteMode = Literal["readWrite", "readOnly", "readOnlyExclusive"]
 
+MODE_WORDS: Final[dict[str, str]] = {
+    "readWrite": "ReadWrite",
+    "readOnly": "ReadOnly",
+    "readOnlyExclusive": "ReadOnlyExclusive",
+}
+"""How XML spells a :data:`ReadWriteMode`: backup logs, XMLA and the rowsets."""
+
 COMPATIBILITY_LEVEL_MIN: Final = 1200
 COMPATIBILITY_LEVEL_MAX: Final = 1799
 """The documented levels with sqlite metadata begin with 12 to 17; a later one may mean what we do not know."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +11,7 @@ from tabvault.engine.rowsets import CatalogEntry
 from tabvault.engine.suggestion import all_names, close_names
 from tabvault.errors import ModelError, QueryError
 from tabvault.jobs.inspect import metadata_of
-from tabvault.jobs.landing import read_definition
+from tabvault.jobs.landing import MODE_WORDS, read_definition
 from tabvault.model.container_files import ContainerFiles
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
     from tabvault.formats.abf.container import Container
     from tabvault.model.file_set import FileSet
-    from tabvault.model.objects import Model
     from tabvault.model.objects import Table as ModelTable
     from tabvault.storage.data_folder.folder import DatabaseInfo
     from tabvault.storage.data_folder.version import VersionReader
@@ -94,17 +91,17 @@ class OpenDatabase:
         metadata: its metadata as tables.
         files: its files by logical name.
         tables: its user tables in the order of the model.
+        rowsets: of its metadata, as far as they were asked for; see :class:`RowsetSource`.
     """
 
-    def __init__(
-        self, entry: CatalogEntry, key: Hashable, metadata: Metadata, files: FileSet, model: Model | None = None
-    ) -> None:
+    def __init__(self, entry: CatalogEntry, key: Hashable, metadata: Metadata, files: FileSet) -> None:
         self.entry = entry
         self.key = key
         self.metadata = metadata
-        self.model = load_model(metadata) if model is None else model
+        self.model = load_model(metadata)
         self.files = files
         self.tables = tuple(Table(table, files) for table in self.model.tables)
+        self.rowsets: dict[tuple[str, int], pa.Table] = {}
 
     @property
     def name(self) -> str:
@@ -122,19 +119,16 @@ class OpenDatabase:
 
     @classmethod
     @contextlib.contextmanager
-    def of_version(cls, version: VersionReader, *, models: RememberedModels | None = None) -> Iterator[OpenDatabase]:
+    def of_version(cls, version: VersionReader) -> Iterator[OpenDatabase]:
         """
         A database of the data folder.
 
         Args:
             version: stays pinned by the caller.
-            models: where its model may be remembered from an earlier opening.
         """
+        info = version.info
         with Metadata.open(version.path(METADATA_FILE)) as metadata:
-            info = version.info
-            key = (info.key, info.version)
-            model = models.get((*key, info.manifest_digest), metadata) if models is not None else None
-            yield cls(catalog_entry(info), key, metadata, version, model)
+            yield cls(catalog_entry(info), (info.key, info.version), metadata, version)
 
     def table(self, name: str) -> Table:
         """
@@ -154,33 +148,24 @@ class OpenDatabase:
         return found[0]
 
 
-class RememberedModels:
+def catalog_entry(info: DatabaseInfo, roles: tuple[str, ...] | None = None) -> CatalogEntry:
     """
-    The models of the versions that were opened last, for a server that is asked the same ones over and over.
+    A database of the data folder as the catalogue rowsets list it.
 
-    A model never changes: a change of the database is another version. Threads may share it.
+    Args:
+        info: the database.
+        roles: those by which the caller may read it; None for one who may do everything.
     """
-
-    def __init__(self, count_max: int = 64) -> None:
-        self._count_max = count_max
-        self._lock = threading.Lock()
-        self._models: OrderedDict[Hashable, Model] = OrderedDict()
-
-    def get(self, key: Hashable, metadata: Metadata) -> Model:
-        """The model of *key*, loaded from *metadata* unless it is remembered; raises as :func:`load_model` does."""
-        with self._lock:
-            model = self._models.get(key)
-            if model is not None:
-                self._models.move_to_end(key)
-                return model
-        model = load_model(metadata)
-        with self._lock:
-            self._models[key] = model
-            while len(self._models) > self._count_max:
-                self._models.popitem(last=False)
-        return model
-
-
-def catalog_entry(info: DatabaseInfo) -> CatalogEntry:
-    """A database of the data folder as the catalogue rowsets list it."""
-    return CatalogEntry(info.name, info.id, None, info.compatibility_level or 0, info.committed, info.version)
+    return CatalogEntry(
+        name=info.name,
+        id=info.id,
+        description=None,
+        compatibility_level=info.compatibility_level or 0,
+        modified=info.committed,
+        version=max(info.version, 1),
+        created=info.created,
+        processed=info.committed,
+        byte_count=info.byte_count,
+        read_write_mode=MODE_WORDS.get(info.read_write_mode, "ReadWrite"),
+        roles=roles,
+    )

@@ -18,13 +18,14 @@ library.load()
 
 import connections  # noqa: E402 - the namespaces of .NET exist from here on
 import queries  # noqa: E402
+import reading  # noqa: E402
 import System  # noqa: E402
 import tabular  # noqa: E402
 import tracing  # noqa: E402
 
 VERBS = {
     name: verb
-    for module in (connections, tabular, queries, tracing)
+    for module in (connections, tabular, queries, reading, tracing)
     for name, verb in vars(module).items()
     if callable(verb) and getattr(verb, "__module__", "") == module.__name__ and not name.startswith("_")
 }

@@ -56,9 +56,8 @@ def operated_server(data: Path, *, working_count_max: int = 2) -> Iterator[Opera
         Vault(data) as vault,
         contextlib.closing(JobRecords.open(data)) as records,
         JobRunner(records, working_count_max=working_count_max) as runner,
+        contextlib.closing(Operations(vault, vault.own_folder, runner, audit := AuditLog(data))) as operations,
     ):
-        audit = AuditLog(data)
-        operations = Operations(vault, vault.own_folder, runner, audit)
         yield OperatedServer(
             vault,
             runner,

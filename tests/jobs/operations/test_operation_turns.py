@@ -16,6 +16,7 @@ import pytest
 from operated_server import ADA, ROOT, give_roles, make_shop, operated_server
 
 from tabvault.errors import JobCancelledError, NotAuthorizedError, ObjectNotFoundError
+from tabvault.jobs.access.authorization import DatabasePermissions
 from tabvault.jobs.operations.task import Task
 from tabvault.jobs.runner.exclusion import JobKind
 from tabvault.storage.server_state.job import JobState
@@ -118,6 +119,35 @@ def test_a_restore_to_a_name_that_came_to_another_meanwhile_asks_that_ones_roles
         before = server.vault.folder.find("shop")
     assert ended(server, job).state is JobState.FAILED
     assert server.vault.folder.find("shop") == before
+
+
+def test_the_version_that_is_backed_up_is_the_one_whose_roles_were_asked(
+    server: OperatedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another version is committed right after the question at the turn: it is not in the backup."""
+    asked = DatabasePermissions.require_backup
+    count = 0
+
+    def ask_and_commit(self: DatabasePermissions) -> None:
+        nonlocal count
+        asked(self)
+        count += 1
+        if count == 2:
+            give_roles(server.vault, "shop", {})
+
+    with_roles = values_of_roles(server, "shop")
+    task = server.operations.backup(ADA, "shop", "taken.abf")
+    monkeypatch.setattr(DatabasePermissions, "require_backup", ask_and_commit)
+    count = 1
+    server.operations.run(ADA, task)
+    assert count == 2
+    assert values_of_roles(server, "shop") == []
+    assert values_of_roles(server, "storage:taken.abf") == with_roles != []
+
+
+def values_of_roles(server: OperatedServer, database: str) -> list[object]:
+    with server.vault.open(database) as opened:
+        return sorted(str(row["Name"]) for row in opened.metadata.rows("Role", ["Name"]))
 
 
 def test_a_commit_asks_again(server: OperatedServer) -> None:

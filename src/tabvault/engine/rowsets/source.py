@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final, Self
 from tabvault.errors import DatabaseNotFoundError, NotAuthorizedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
     from contextlib import AbstractContextManager
+
+    import pyarrow as pa
 
     from tabvault.model.file_set import FileSet
     from tabvault.model.metadata import Metadata
@@ -82,6 +84,8 @@ class RowsetSource:
         hidden_column_ids: columns that it hides, besides those of hidden tables.
         hidden_measure_ids: measures that it hides, besides those of hidden tables.
         is_administrator: whether the caller may see all metadata and storage of this database.
+        kept: metadata tables as their rowsets show them, by table and version, where several questions share them; not
+            more than the metadata, and the same for whoever asks.
     """
 
     database: CatalogEntry
@@ -93,6 +97,7 @@ class RowsetSource:
     hidden_column_ids: frozenset[int] = frozenset()
     hidden_measure_ids: frozenset[int] = frozenset()
     is_administrator: bool = True
+    kept: MutableMapping[tuple[str, int], pa.Table] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -332,7 +332,13 @@ def _read(request: RowsetRequest, source: RowsetSource) -> pa.Table | tuple[()]:
     table = table_of(request.rowset.name, source.metadata)
     if table is None:
         return ()
-    return read_table(source.metadata, table, version=source.database.version)
+    version = source.database.version
+    if source.kept is None:
+        return read_table(source.metadata, table, version=version)
+    kept = source.kept.get((table, version))
+    if kept is None:
+        kept = source.kept[table, version] = read_table(source.metadata, table, version=version)
+    return kept
 
 
 def _read_schema(name: str, metadata: Metadata) -> pa.Schema:

@@ -8,7 +8,6 @@ Names stand for all their addresses: ``localhost`` is 127.0.0.1 and ::1, on the 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tabvault.errors import ServerError, ServerNotSecuredError
+from tabvault.storage.server_state.loopback import is_loopback_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,7 +110,7 @@ def listen(host: str, port: int, *, certificate: Certificate | None, behind_prox
         ServerError: there is no such address here, or it is taken.
     """
     addresses = _addresses(host, port)
-    if certificate is None and not behind_proxy and not all(_is_loopback(address) for _, address in addresses):
+    if certificate is None and not behind_proxy and not all(is_loopback_address(address) for _, address in addresses):
         raise ServerNotSecuredError(
             f"{host} is not a loopback address, and passwords would cross the network in the clear",
             hint="give --tls-cert and --tls-key, or --behind-proxy where a proxy in front of it speaks TLS",
@@ -165,10 +165,6 @@ def _bound(family: int, address: str, port: int) -> socket.socket:
         one.close()
         raise
     return one
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _loopback_host(addresses: Iterable[str]) -> str | None:

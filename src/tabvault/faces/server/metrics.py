@@ -40,7 +40,7 @@ from tabvault.faces.server.authentication import address_of, caller_of
 from tabvault.faces.server.rest.problems import problem_response
 from tabvault.jobs.access.principal import Scope
 from tabvault.jobs.runner.events import JobEventKind
-from tabvault.storage.server_state.identity_providers import is_loopback
+from tabvault.storage.server_state.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

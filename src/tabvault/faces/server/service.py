@@ -13,8 +13,10 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
+from tabvault.engine.rowsets import ENGINE_VERSION
 from tabvault.faces.server.xmla.sessions import Sessions
 from tabvault.faces.server.xmla.traces import Traces
+from tabvault.faces.server.xmla.written_rowsets import WrittenRowsets
 from tabvault.jobs.access.server_access import ServerAccess
 from tabvault.jobs.operations.operations import Operations
 from tabvault.jobs.runner.runner import JobRunner
@@ -25,9 +27,6 @@ from tabvault.storage.server_state.job_records import JobRecords
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
-
-ENGINE_VERSION: Final = "16.0.43.220"
-"""The engine of SQL Server 2022, whose commands and rowsets are spoken: by it clients decide what to ask for."""
 
 WORKING_JOB_COUNT_MAX: Final = 2
 
@@ -65,6 +64,8 @@ class Service:
             self.audit = AuditLog(self.vault.data)
             self.access = ServerAccess(self.vault.data)
             self.operations = Operations(self.vault, self.folder, self.runner, self.audit)
+            stack.callback(self.operations.close)
+            self.written_rowsets = WrittenRowsets()
             self.sessions = Sessions()
             self.traces = Traces()
             self._stack = stack.pop_all()

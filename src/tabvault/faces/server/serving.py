@@ -52,6 +52,10 @@ _ANSWER_TIMEOUT_S: Final = 5
 _END_TIMEOUT_S: Final = 15.0
 """After the jobs: for a query that a thread cannot be called back from. Its client is gone by then."""
 
+_SWITCH_INTERVAL_S: Final = 0.0005
+"""How long a thread that computes keeps the interpreter from the event loop and from other requests; 5 ms by default,
+which a short request would wait for again and again."""
+
 _BACKLOG: Final = 1024
 _CONNECTION_COUNT_MAX: Final = 4096
 """More get 503; each costs some ten kilobytes."""
@@ -85,6 +89,7 @@ def serve(
         StorageError: the file that says where the server is cannot be written.
     """
     service.port = listeners.port
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     config = uvicorn.Config(
         RequestLog(_Gate(create_application(service), service)),
         http=PatientConnection,

@@ -28,7 +28,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tabvault.errors import NotAuthenticatedError, RequestError
-from tabvault.storage.server_state.identity_providers import check_address, is_loopback
+from tabvault.storage.server_state.identity_providers import check_address
+from tabvault.storage.server_state.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

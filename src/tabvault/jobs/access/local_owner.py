@@ -15,9 +15,8 @@ import pwd
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import RequestError
 from tabvault.jobs.access.principal import Principal
-from tabvault.storage.server_state.firewall_rules import parse_address
+from tabvault.storage.server_state.loopback import is_loopback_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,18 +43,11 @@ class LocalOwner:
     def principal(self, headers: Mapping[str, str], address: str) -> Principal | None:
         """Who brings the token from *address*; None where there is none, it is wrong, or comes from elsewhere."""
         credentials = [value for name, value in headers.items() if name.lower() in ("authorization", "x-api-key")]
-        if len(credentials) != 1 or not _is_loopback(address):
+        if len(credentials) != 1 or not is_loopback_address(address):
             return None
         scheme, _, credential = credentials[0].strip().partition(" ")
         is_token = hmac.compare_digest(credential.strip().encode(), self.token.encode())
         return self.owner if scheme.lower() == "bearer" and is_token else None
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return parse_address(address).is_loopback
-    except RequestError:
-        return False
 
 
 def _own_name() -> str:

@@ -91,6 +91,13 @@ class Administration:
         with self._begun(caller, "set_password", name):
             self._access.accounts.set_password(name, password)
 
+    def set_server_administrator(self, caller: Caller, name: str, *, is_server_administrator: bool) -> None:
+        """Make a user a server administrator, or no longer; see :meth:`AccountBook.set_server_administrator`."""
+        require_server_administrator(caller.principal, "manage users")
+        options = {"type": "server administrator" if is_server_administrator else "user"}
+        with self._begun(caller, "change_user", name, options):
+            self._access.accounts.set_server_administrator(name, is_server_administrator=is_server_administrator)
+
     def remove_user(self, caller: Caller, name: str) -> None:
         """Remove a user and his API keys; see :meth:`AccountBook.remove_user`."""
         require_server_administrator(caller.principal, "manage users")

@@ -8,7 +8,7 @@ refuses him who may not, and then run (XMLA waits for its end) or submitted (RES
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,12 @@ from tabvault.jobs.access.authorization import (
 )
 from tabvault.jobs.alteration import Alteration
 from tabvault.jobs.attachment import attach_database, detach_database
+from tabvault.jobs.backup import backup_version
 from tabvault.jobs.creation import create_database
+from tabvault.jobs.database_name import STORAGE_PREFIX
+from tabvault.jobs.operations.opened_versions import OpenedVersions
 from tabvault.jobs.operations.task import Task, TaskDesk
 from tabvault.jobs.operations.visibility import Visibility
-from tabvault.jobs.reading import OpenDatabase, RememberedModels
 from tabvault.jobs.runner.exclusion import JobKind
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from tabvault.jobs.landing import ReadWriteMode, Security
     from tabvault.jobs.operations.caller import Caller
+    from tabvault.jobs.operations.opened_versions import OpenedVersion
+    from tabvault.jobs.reading import OpenDatabase
     from tabvault.jobs.runner.context import JobContext
     from tabvault.jobs.runner.runner import JobRunner
     from tabvault.jobs.vault import Vault
@@ -52,20 +56,25 @@ class Reading:
 
 class Operations(TaskDesk):
     """
-    What callers may ask for. Threads may share it.
+    What callers may ask for, until :meth:`close`. Threads may share it.
 
     Args:
         vault: data folder and backup storage.
+        folder: the same data folder.
         runner: of the jobs.
         audit: of administrative operations.
     """
 
     def __init__(self, vault: Vault, folder: DataFolder, runner: JobRunner, audit: AuditLog) -> None:
-        super().__init__(runner, audit)
+        self._opened = OpenedVersions(folder)
+        super().__init__(runner, audit, on_end=self._opened.let_go_superseded)
         self._vault = vault
         self._folder = folder
         self._visibility = Visibility(folder)
-        self._models = RememberedModels()
+
+    def close(self) -> None:
+        """Keep no database open any more. Twice is allowed."""
+        self._opened.close()
 
     # ---- reading
 
@@ -98,15 +107,17 @@ class Operations(TaskDesk):
         effective_user_name = given.get("EffectiveUserName") or None
         role_names = [name.strip() for name in given.get("Roles", "").split(",") if name.strip()]
         info, _ = self._visibility.find(caller, database)
-        with ExitStack() as stack:
-            version = stack.enter_context(self._folder.read(info))
+        with self._opened.open(info) as opened:
             # The roles of the version that is read, not of the one that was found.
             permissions = self._visibility.permissions(
-                caller, version.info, effective_user_name=effective_user_name, role_names=role_names
+                caller,
+                opened.info,
+                metadata=opened.database.metadata,
+                effective_user_name=effective_user_name,
+                role_names=role_names,
             )
             permissions.require_read()
-            opened = stack.enter_context(OpenDatabase.of_version(version, models=self._models))
-            yield Reading(version.info, opened, permissions)
+            yield Reading(opened.info, opened.database, permissions)
 
     @contextmanager
     def backup_file(self, file: str, password: str | None) -> Iterator[OpenDatabase]:
@@ -138,12 +149,20 @@ class Operations(TaskDesk):
         options = {"file": file, "overwrite": overwrite, "compress": compress, "encrypted": password is not None}
 
         def work(job: JobContext) -> object:
-            # While it waited the database may have been restored over, and he may not be its administrator any more.
-            now, permissions = self._again(caller, info)
-            permissions.require_backup()
-            return self._vault.backup(
-                now.name, file, overwrite=overwrite, compress=compress, password=password, progress=job.progress
-            )
+            # While it waited the database may have been restored over, and he may not be its administrator any more:
+            # the roles of the version that is backed up count.
+            with self._opened_again(caller, info) as opened:
+                self._visibility.permissions(caller, opened.info, metadata=opened.database.metadata).require_backup()
+                return backup_version(
+                    self._folder,
+                    self._vault.store,
+                    opened.version,
+                    file.removeprefix(STORAGE_PREFIX) if file is not None else None,
+                    overwrite=overwrite,
+                    compress=compress,
+                    password=password,
+                    progress=job.progress,
+                )
 
         return Task(JobKind.BACKUP, info.name, options, work)
 
@@ -414,6 +433,18 @@ class Operations(TaskDesk):
         if is_refresh:
             return Task(JobKind.REFRESH, alteration.info.name, {"type": "clearValues"}, work)
         return Task(JobKind.ALTER, alteration.info.name, {}, work)
+
+    @contextmanager
+    def _opened_again(self, caller: Caller, info: DatabaseInfo) -> Iterator[OpenedVersion]:
+        """
+        The database at its turn, opened and pinned.
+
+        Raises:
+            NotAuthorizedError: it is gone.
+        """
+        now, _ = self._again(caller, info)
+        with self._opened.open(now) as opened:
+            yield opened
 
     def _administered(self, caller: Caller, info: DatabaseInfo, action: str) -> DatabaseInfo:
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 from tabvault.errors import TabvaultError
 from tabvault.jobs.runner.context import JobContext
@@ -74,6 +74,18 @@ class _ObservedContext(JobContext):
         self._job.stop(error)
 
 
+class _JobArguments(TypedDict):
+    """What :meth:`JobRunner.run` and :meth:`JobRunner.submit` are told alike."""
+
+    kind: JobKind
+    database: str | None
+    requested_by: str
+    origin: str | None
+    interface: str
+    options: Mapping[str, object]
+    on_end: Callable[[Job], None]
+
+
 class TaskDesk:
     """
     Does tasks. Threads may share it.
@@ -81,11 +93,13 @@ class TaskDesk:
     Args:
         runner: of the jobs.
         audit: of administrative operations.
+        on_end: called after every task, whatever its end.
     """
 
-    def __init__(self, runner: JobRunner, audit: AuditLog) -> None:
+    def __init__(self, runner: JobRunner, audit: AuditLog, *, on_end: Callable[[], object]) -> None:
         self._runner = runner
         self._audit = audit
+        self._on_end = on_end
 
     def run(self, caller: Caller, task: Task, *, observer: Observer | None = None) -> Any:
         """
@@ -109,17 +123,8 @@ class TaskDesk:
             observer.began(job)
             return task.work(_ObservedContext(job, observer))
 
-        with self._begun(caller, task) as ended:
-            return self._runner.run(
-                task.kind,
-                task.database,
-                requested_by=caller.principal.label,
-                origin=caller.address,
-                interface=caller.interface,
-                options=task.options,
-                work=work,
-                on_end=ended,
-            )
+        with self._begun(caller, task) as job:
+            return self._runner.run(**job, work=work)
 
     def submit(self, caller: Caller, task: Task) -> Job:
         """
@@ -129,29 +134,33 @@ class TaskDesk:
             JobConflictError: a job excludes it.
             JobInterruptedError: the server ends.
         """
-        with self._begun(caller, task) as ended:
-            return self._runner.submit(
-                task.kind,
-                task.database,
-                requested_by=caller.principal.label,
-                origin=caller.address,
-                interface=caller.interface,
-                options=task.options,
-                work=task.work,
-                on_end=ended,
-            )
+        with self._begun(caller, task) as job:
+            return self._runner.submit(**job, work=task.work)
 
     @contextmanager
-    def _begun(self, caller: Caller, task: Task) -> Iterator[Callable[[Job], None]]:
-        """The line in the audit log that the task begins; the line of its end comes with the end of its job."""
+    def _begun(self, caller: Caller, task: Task) -> Iterator[_JobArguments]:
+        """
+        What the runner is told of the task, but the work.
+
+        The line in the audit log says that it begins; the line of its end comes with the end of its job.
+        """
         action = audit_action(caller, task.kind, task.database or str(task.options.get("file") or ""), task.options)
         operation = self._audit.begin(action)
 
         def ended(job: Job) -> None:
             operation.end(code=job.error.code if job.error is not None else None, job=job.id)
+            self._on_end()
 
         try:
-            yield ended
+            yield {
+                "kind": task.kind,
+                "database": task.database,
+                "requested_by": caller.principal.label,
+                "origin": caller.address,
+                "interface": caller.interface,
+                "options": task.options,
+                "on_end": ended,
+            }
         except TabvaultError as error:
             operation.end(code=error.code)  # the job never was; where it was, its end has been written already
             raise

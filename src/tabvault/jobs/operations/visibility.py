@@ -91,12 +91,21 @@ class Visibility:
         caller: Caller,
         info: DatabaseInfo,
         *,
+        metadata: Metadata | None = None,
         effective_user_name: str | None = None,
         role_names: Sequence[str] = (),
         asked: str | None = None,
     ) -> DatabasePermissions:
         """
         What *caller* may do on the version *info*.
+
+        Args:
+            caller: who asks.
+            info: the version; of one that is not current any more the roles of the current one count.
+            metadata: of exactly that version, opened by him who asks on behalf of *caller*: then its own roles count.
+            effective_user_name: ask as that user; for administrators.
+            role_names: ask as a member of these roles only.
+            asked: what the database was called in the question.
 
         Raises:
             NotAuthorizedError: he may not ask as somebody else; or the roles cannot be read and he is no server
@@ -105,7 +114,7 @@ class Visibility:
         principal = caller.principal
         plain = effective_user_name is None and not role_names
         try:
-            model = self._roles(info)
+            model = self._roles(info, metadata)
         except (FormatError, ModelError, DatabaseNotFoundError):
             if principal.administers_server and plain:
                 return DatabasePermissions(principal, info.name, True, True, True)
@@ -114,7 +123,7 @@ class Visibility:
             principal, info.name, model, effective_user_name=effective_user_name, role_names=role_names
         )
 
-    def _roles(self, info: DatabaseInfo) -> ModelPermissions:
+    def _roles(self, info: DatabaseInfo, metadata: Metadata | None = None) -> ModelPermissions:
         key = (info.key, info.version)
         with self._lock:
             known = self._remembered.get(key)
@@ -123,11 +132,15 @@ class Visibility:
                 return known
         if info.damage is not None:
             raise ModelError(f"database {info.name!r} is damaged: {info.damage}")
+        if metadata is not None:
+            return self._remember(key, ModelPermissions.read(metadata))
         with self._folder.read(info) as version:
             if version.info.version != info.version:
                 return self._roles(version.info)
-            with Metadata.open(version.path(METADATA_FILE)) as metadata:
-                roles = ModelPermissions.read(metadata)
+            with Metadata.open(version.path(METADATA_FILE)) as own:
+                return self._remember(key, ModelPermissions.read(own))
+
+    def _remember(self, key: tuple[str, int], roles: ModelPermissions) -> ModelPermissions:
         with self._lock:
             self._remembered[key] = roles
             while len(self._remembered) > REMEMBERED_COUNT_MAX:

@@ -108,12 +108,12 @@ def live_endpoint(data_folder: Path) -> Endpoint | None:
         local_token=members["local_token"].text(),
         certificate=members["certificate"].text_or_none(),
     )
-    if not _is_loopback(endpoint.url):
+    if not _is_local_url(endpoint.url):
         raise members["url"].error(f"{endpoint.url!r:.80}, not an address of the loopback interface")
     return endpoint if _is_alive(endpoint.pid) and _is_owned(data_folder) else None
 
 
-def _is_loopback(url: str) -> bool:
+def _is_local_url(url: str) -> bool:
     try:
         parts = urllib.parse.urlsplit(url)
         return parts.scheme in {"http", "https"} and parts.hostname in _LOOPBACK_HOSTS and parts.port is not None

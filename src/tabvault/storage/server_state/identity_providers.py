@@ -16,13 +16,13 @@ only on the loopback interface, where nobody can put himself between.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import RequestError
+from tabvault.storage.server_state.loopback import is_loopback
 from tabvault.storage.server_state.state_file import read_state, write_state
 
 if TYPE_CHECKING:
@@ -73,16 +73,6 @@ class IdentityProvider:
                 raise RequestError(f"the issuer's keys are not JSON: {error}", path="jwks") from None
         if not self.audiences or not all(self.audiences):
             raise RequestError("an identity provider needs the audience of its tokens", path="audiences")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host*, of an address, is this machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_address(address: str, *, path: str | None = None) -> None:

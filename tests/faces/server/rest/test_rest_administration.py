@@ -62,7 +62,24 @@ def test_a_user_is_made_gets_another_password_and_is_removed(local):
     assert "of them" not in json.dumps(local.client().get("/api/audit", params={"limit": 10_000}).json())
 
 
+def test_a_user_becomes_an_administrator_and_is_none_any_more(local):
+    client = local.client()
+    assert local.client(MEMBER).get("/api/users").status_code == 403
+    answer = client.patch("/api/users/bob", json={"is_server_administrator": True})
+    assert (answer.status_code, answer.json()["is_server_administrator"]) == (200, True)
+    bob = local.client(MEMBER)
+    assert bob.get("/api/users").status_code == 200
+    assert bob.patch("/api/users/bob", json={"is_server_administrator": False}).status_code == 200
+    assert bob.get("/api/users").status_code == 403
+    assert client.patch("/api/users/nobody", json={"is_server_administrator": True}).status_code == 404
+    assert client.patch("/api/users/bob", json={}).status_code == 400
+    end, begin = audited(local, "change_user")[:2]
+    assert (begin["object"], end["result"]) == ("bob", "success")
+
+
 def test_the_last_administrator_stays(local):
+    refused = local.client().patch("/api/users/alice", json={"is_server_administrator": False})
+    assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
     answer = local.client().delete("/api/users/alice")
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert local.client().get("/api/users").status_code == 200

@@ -90,7 +90,7 @@ def test_the_log_of_that_server_holds_no_mistake_of_ours(server: Server):
 
 def test_the_reference_names_every_route_and_nothing_else():
     text = (Path(__file__).parents[4] / "docs" / "reference" / "rest.md").read_text()
-    documented = set(re.findall(r"^\| `(GET|POST|PUT|DELETE)` \| `(/api/[^`?]*)", text, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE)` \| `(/api/[^`?]*)", text, re.MULTILINE))
     assert documented == {(action.method, f"{PREFIX}{action.path}") for action in ACTIONS}
 
 

@@ -103,6 +103,7 @@ BODIES = {
     "FileRequest": {"file": "a.abf"},
     "StorageRequest": {"enabled": False, "account": None, "container": None},
     "UserRequest": {"name": "dora", "password": "x"},
+    "UserChangeRequest": {"is_server_administrator": True},
     "PasswordRequest": {"password": "x"},
     "KeyRequest": {"owner": "carol", "name": "mine", "scopes": ["admin"]},
     "RuleRequest": {"start": "10.0.0.1", "end": "10.0.0.2"},

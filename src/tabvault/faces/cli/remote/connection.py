@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ipaddress
 import json
 import socket
 import ssl
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from tabvault.errors import ServerError, ServerNotSecuredError, ServerUnreachableError
 from tabvault.faces.cli.remote.problems import error_of_answer
+from tabvault.storage.server_state.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ class ServerConnection:
         self.url = urllib.parse.urlunsplit((parts.scheme, parts.netloc, self._path, "", ""))
         if parts.scheme == "https":
             self._context = _context(ca_file, certificate)
-        elif authorization is not None and not _is_loopback(self._host):
+        elif authorization is not None and not is_loopback(self._host):
             raise ServerNotSecuredError(
                 f"the log-in to {self.url} would cross the network in the clear", hint="connect with https"
             )
@@ -326,12 +326,3 @@ def _context(ca_file: Path | None, certificate: str | None) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from tabvault.jobs.progress import Progress
 
 _ARROW: Final = "application/vnd.apache.arrow.stream"
+_END_MARK: Final = b"\xff\xff\xff\xff\0\0\0\0"
+"""Of an Arrow IPC stream: a message without metadata."""
+
 _QUERY_TIMEOUT_S_MAX: Final = 86_400.0
 """What a server takes at most; without a timeout, Ctrl-C ends a question."""
 
@@ -221,10 +224,11 @@ class RemoteVault:
             timeout_s=None,
         ) as answered:
             try:
-                reader = pa.ipc.open_stream(_Stream(answered))
+                stream = _Stream(answered)
+                reader = pa.ipc.open_stream(stream)
             except (pa.ArrowInvalid, OSError):
                 raise unexpected(self._connection.url) from None
-            yield Answer(reader.schema, self._batches(reader))
+            yield Answer(reader.schema, self._batches(reader, stream))
 
     def export(
         self,
@@ -259,11 +263,14 @@ class RemoteVault:
             opened = stack.enter_context(open_backup(source, password=password))
             yield stack.enter_context(OpenDatabase.of_container(opened.container))
 
-    def _batches(self, reader: Any) -> Iterator[pa.RecordBatch]:
+    def _batches(self, reader: Any, stream: _Stream) -> Iterator[pa.RecordBatch]:
         while True:
             try:
                 batch = reader.read_next_batch()
             except StopIteration:
+                # Without its mark it was cut between two batches, which Arrow takes for the end.
+                if not stream.has_end_mark:
+                    raise broken_off(self._connection.url, EOFError()) from None
                 return
             except (pa.ArrowInvalid, OSError, http.client.HTTPException) as error:
                 # The server cannot say why once rows are on their way; its log does.
@@ -301,9 +308,17 @@ class _Stream:
 
     def __init__(self, answer: HttpAnswer) -> None:
         self._answer = answer
+        self._tail = b""
 
     def read(self, byte_count: int = -1) -> bytes:
-        return self._answer.read(byte_count)
+        data = self._answer.read(byte_count)
+        self._tail = (self._tail + data[-len(_END_MARK) :])[-len(_END_MARK) :]
+        return data
+
+    @property
+    def has_end_mark(self) -> bool:
+        """Whether what was read last is the mark that stands behind the last batch."""
+        return self._tail == _END_MARK
 
 
 def _with_times(listing: dict[str, Any]) -> dict[str, Any]:

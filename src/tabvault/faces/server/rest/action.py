@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tabvault.faces.server.service import Service
     from tabvault.jobs.operations.caller import Caller
 
-Method = Literal["GET", "POST", "PUT", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler: TypeAlias = "Callable[[Call[Any, Any]], Any]"
 BodyT = TypeVar("BodyT")
 QueryT = TypeVar("QueryT")

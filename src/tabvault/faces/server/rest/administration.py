@@ -19,6 +19,7 @@ from tabvault.faces.server.rest.models import (
     ProvidersRequest,
     RuleRequest,
     StorageRequest,
+    UserChangeRequest,
     UserRequest,
     UsersKeysParameters,
 )
@@ -83,17 +84,31 @@ def set_password(call: Call[PasswordRequest, NoParameters]) -> Answer:
     return Answer()
 
 
+def change_user(call: Call[UserChangeRequest, NoParameters]) -> Answer:
+    """Make a user a server administrator, or no longer. For server administrators, the last of whom stays one."""
+    user = _user(call)
+    wanted = call.body.is_server_administrator
+    if not wanted:
+        _refuse_last_administrator(call, user)
+    call.administration.set_server_administrator(call.caller, user.name, is_server_administrator=wanted)
+    return Answer(answers.User.model_validate(_user(call)))
+
+
 def remove_user(call: Plain) -> Answer:
     """Remove a user and his API keys. For server administrators, the last of whom cannot be removed."""
     user = _user(call)
-    others = [other for other in call.administration.users(call.caller) if other is not user]
-    if user.is_server_administrator and not any(other.is_server_administrator for other in others):
-        raise HttpError(409, f"{user.name!r} is the last server administrator", hint="make another one first")
+    _refuse_last_administrator(call, user)
     call.administration.remove_user(call.caller, user.name)
     return Answer()
 
 
-def _user(call: Call[PasswordRequest, NoParameters] | Plain) -> UserRecord:
+def _refuse_last_administrator(call: Call[UserChangeRequest, NoParameters] | Plain, user: UserRecord) -> None:
+    others = [other for other in call.administration.users(call.caller) if other.name != user.name]
+    if user.is_server_administrator and not any(other.is_server_administrator for other in others):
+        raise HttpError(409, f"{user.name!r} is the last server administrator", hint="make another one first")
+
+
+def _user(call: Call[PasswordRequest, NoParameters] | Call[UserChangeRequest, NoParameters] | Plain) -> UserRecord:
     user = call.administration.user(call.caller, call.path["name"])
     if user is None:
         raise HttpError(404, f"there is no user {call.path['name']!r:.300}")

@@ -213,6 +213,12 @@ class UserRequest(Body):
     is_server_administrator: bool = False
 
 
+class UserChangeRequest(Body):
+    """What is changed of a user."""
+
+    is_server_administrator: bool
+
+
 class PasswordRequest(Body):
     """Another password of a user."""
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tabvault.engine.rowsets.source import DEFAULT_COMPATIBILITY_LEVEL
 from tabvault.errors import CommandNotSupportedError, RequestError
 from tabvault.faces.server.xmla.faults import warning
 from tabvault.faces.server.xmla.refresh import refresh_objects
 from tabvault.faces.server.xmla.results import Result
-from tabvault.faces.server.xmla.tasks import change_model, run_task
+from tabvault.faces.server.xmla.tasks import alteration, change_model, run_task
+from tabvault.jobs.landing import MODE_WORDS
 from tabvault.model.changes.row_changes import row_changes
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ SECURITIES: Final[dict[str | None, Security]] = {
 }
 READ_WRITE_MODES: Final[dict[str | None, ReadWriteMode]] = {
     None: "readWrite",
-    "ReadWrite": "readWrite",
-    "ReadOnly": "readOnly",
-    "ReadOnlyExclusive": "readOnlyExclusive",
+    **{word: cast("ReadWriteMode", mode) for mode, word in MODE_WORDS.items()},
 }
 
 
@@ -143,9 +142,8 @@ def alter_database(service: Service, session: Session, caller: Caller, command: 
     if READ_WRITE_MODES[command.read_write_mode] != info.read_write_mode and command.read_write_mode is not None:
         raise CommandNotSupportedError("ReadWriteMode is changed by detaching and attaching a database")
     if command.name is not None and command.name != info.name:
-        with service.operations.begin_alteration(caller, info.id) as alteration:
-            alteration.rename(command.name)
-            run_task(service, session, caller, service.operations.commit_alteration(caller, alteration))
+        with alteration(service, session, caller, info.id) as renamed:
+            renamed.rename(command.name)
     return Result()
 
 

@@ -30,7 +30,7 @@ def discover(service: Service, session: Session, caller: Caller, command: Discov
         NotAuthorizedError: it is not for the caller.
     """
     with rowset_context(service, session, caller, command.properties) as context:
-        return _rows(command, context)
+        return _rows(service, command, context)
 
 
 def discover_all(
@@ -38,9 +38,9 @@ def discover_all(
 ) -> list[Rows]:
     """The rowsets of a batch, all of one version of each database. Errors as :func:`discover`."""
     with rowset_context(service, session, caller, properties) as context:
-        return [_rows(command, context) for command in commands]
+        return [_rows(service, command, context) for command in commands]
 
 
-def _rows(command: Discover, context: RowsetContext) -> Rows:
+def _rows(service: Service, command: Discover, context: RowsetContext) -> Rows:
     table = read_rowset(command.request_type, command.restrictions, context)
-    return table_rows(table, name=root_name(command.request_type))
+    return table_rows(table, name=root_name(command.request_type), written=service.written_rowsets)

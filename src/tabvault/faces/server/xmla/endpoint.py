@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -24,16 +23,18 @@ from starlette.responses import Response, StreamingResponse
 from tabvault.errors import AccessError, RequestError, RequestTooLargeError, TabvaultError
 from tabvault.faces.server.authentication import CHALLENGE, caller_of
 from tabvault.faces.server.body import drop_body, read_body
+from tabvault.faces.server.streamed import PiecewiseResponse
 from tabvault.faces.server.xmla.conversation import answer
 from tabvault.faces.server.xmla.faults import message_of
 from tabvault.faces.server.xmla.results import OpenAnswer, fault_answer
 from tabvault.faces.server.xmla.traces import COLUMNS
 from tabvault.formats.xmla import commands, response, rowset
 from tabvault.formats.xmla.request import Execute, parse_request
+from tabvault.formats.xmla.xml_tree import REQUEST_BYTE_COUNT_MAX
 from tabvault.model.tmsl.commands import is_command
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from anyio import CapacityLimiter
     from starlette.requests import Request
@@ -41,9 +42,8 @@ if TYPE_CHECKING:
     from tabvault.faces.server.service import Service
     from tabvault.formats.xmla.commands import BatchedCommand
     from tabvault.formats.xmla.request import Discover
-
-BODY_BYTE_COUNT_MAX: Final = 64 << 20
-"""The script of a large model has some ten megabytes."""
+    from tabvault.formats.xmla.request import Request as XmlaRequest
+    from tabvault.jobs.operations.caller import Caller
 
 _CONTENT_TYPE: Final = "text/xml; charset=utf-8"
 """Clients refuse any other type, ``application/xml`` included."""
@@ -51,9 +51,10 @@ _CONTENT_TYPE: Final = "text/xml; charset=utf-8"
 WAITING_COUNT_MAX: Final = 64
 """Threads of commands that become jobs; what comes beyond them waits without one."""
 
-_REQUEST_TYPES: Final = frozenset(["text/xml", "application/xml", "application/soap+xml"])
+_WHOLE_PIECE_COUNT: Final = 8
+"""An answer of fewer pieces is sent whole."""
 
-_log = logging.getLogger(__name__)
+_REQUEST_TYPES: Final = frozenset(["text/xml", "application/xml", "application/soap+xml"])
 
 
 async def xmla(request: Request) -> Response:
@@ -67,21 +68,56 @@ async def xmla(request: Request) -> Response:
         return _fault(error)
     try:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _REQUEST_TYPES:
-            await drop_body(request, BODY_BYTE_COUNT_MAX)
+            await drop_body(request, REQUEST_BYTE_COUNT_MAX)
             return _fault(RequestError("the Content-Type of a request is text/xml"), status=415)
-        body = await read_body(request, BODY_BYTE_COUNT_MAX)
-        parsed = await run_in_threadpool(parse_request, body)
+        body = await read_body(request, REQUEST_BYTE_COUNT_MAX)
+        begun = _Begun(service, caller, asyncio.get_running_loop())
+        # One step to a thread and back for almost every request; each one more costs as much as a small answer.
+        done = await run_in_threadpool(begun.parse, body)
         del body
-        limiter: CapacityLimiter | None = request.app.state.waiting if _may_wait(parsed.operation) else None
-        loop = asyncio.get_running_loop()
-        pieces = await anyio.to_thread.run_sync(answer, service, caller, parsed, loop, limiter=limiter)
+        if done is None:
+            waiting: CapacityLimiter = request.app.state.waiting
+            done = await anyio.to_thread.run_sync(begun.answer, limiter=waiting)
+        if isinstance(done, OpenAnswer):
+            return StreamingResponse(_events(service, done), media_type=_CONTENT_TYPE)
+        return done
     except RequestTooLargeError as error:
         return _fault(error, status=413)
     except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the client gets a fault and the server goes on
         return _fault(error)
-    if isinstance(pieces, OpenAnswer):
-        return StreamingResponse(_events(service, pieces), media_type=_CONTENT_TYPE)
-    return await _response(pieces)
+
+
+class _Begun:
+    """
+    A request that is being answered: in one thread, or in two if it has to wait for its turn.
+
+    Args:
+        service: the server.
+        caller: who asks.
+        loop: that will send the events of a subscription.
+    """
+
+    def __init__(self, service: Service, caller: Caller, loop: asyncio.AbstractEventLoop) -> None:
+        self._service = service
+        self._caller = caller
+        self._loop = loop
+        self._request: XmlaRequest | None = None
+
+    def parse(self, body: bytes) -> Response | OpenAnswer | None:
+        """The answer; None if what is asked may become a job, which waits elsewhere: call :meth:`answer` there."""
+        self._request = parse_request(body)
+        return None if _may_wait(self._request.operation) else self.answer()
+
+    def answer(self) -> Response | OpenAnswer:
+        """The answer. Its first pieces are made before the status is sent: an error in them is a fault."""
+        assert self._request is not None, "it was parsed"
+        pieces = answer(self._service, self._caller, self._request, self._loop)
+        if isinstance(pieces, OpenAnswer):
+            return pieces
+        first = list(itertools.islice(pieces, _WHOLE_PIECE_COUNT))
+        if len(first) < _WHOLE_PIECE_COUNT:
+            return Response(b"".join(first), media_type=_CONTENT_TYPE)
+        return PiecewiseResponse(_joined(first, pieces), media_type=_CONTENT_TYPE)
 
 
 def _may_wait(operation: Discover | Execute) -> bool:
@@ -105,7 +141,7 @@ async def _refused(request: Request, error: AccessError) -> Response:
     What the client is still sending is read away first, within limits.
     """
     try:
-        await drop_body(request, BODY_BYTE_COUNT_MAX)
+        await drop_body(request, REQUEST_BYTE_COUNT_MAX)
     except RequestError:
         return _fault(error, status=error.http_status, headers={"Connection": "close"})
     headers = {"x-ms-xmlaerror-extended": _header_text(str(error))}
@@ -125,27 +161,9 @@ def _fault(error: Exception, *, status: int = 200, headers: dict[str, str] | Non
     return Response(fault_answer(None, error), status_code=status, media_type=_CONTENT_TYPE, headers=headers)
 
 
-async def _response(pieces: Iterator[bytes]) -> Response:
-    """Whole where it is short. The first pieces are made before the status is sent."""
-    first = await run_in_threadpool(lambda: list(itertools.islice(pieces, 8)))
-    if len(first) < 8:
-        return Response(b"".join(first), media_type=_CONTENT_TYPE)
-    return StreamingResponse(_streamed(first, pieces), media_type=_CONTENT_TYPE)
-
-
-async def _streamed(first: list[bytes], pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        yield b"".join(first)
-        while True:
-            piece = await run_in_threadpool(next, pieces, None)
-            if piece is None:
-                return
-            yield piece
-    finally:
-        # The client may have gone away in the middle: what the rest of the answer holds open is let go now.
-        close = getattr(pieces, "close", None)
-        if close is not None:
-            await asyncio.shield(run_in_threadpool(close))
+def _joined(first: list[bytes], pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+    yield b"".join(first)
+    yield from pieces
 
 
 async def _events(service: Service, opened: OpenAnswer) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ with them (a backup, a restore, a drop) is refused there, unless it is the only 
 from __future__ import annotations
 
 import datetime
+from contextlib import nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -92,22 +93,14 @@ def _batch(
         return [Result(rows) for rows in discover_all(service, session, caller, discovers, properties)]
     if not any(isinstance(command, xmla.ObjectChanges) for command in batch.commands):
         return [_simple(service, session, caller, command, properties) for command in batch.commands]
-    own = session.transaction is None and batch.transaction
-    if own:
-        session.transaction = Transaction()
-    try:
-        results: list[Result] = []
+    results: list[Result] = []
+    with tasks.together(service, session, caller) if batch.transaction else nullcontext():
         for _, group in groupby(batch.commands, _changed_database):
             commands_of_group = list(group)
             if len(commands_of_group) > 1:
                 results += _changed_together(service, session, caller, commands_of_group)
             else:
                 results.append(_simple(service, session, caller, commands_of_group[0], properties))
-        if own:
-            tasks.commit(service, session, caller)
-    finally:
-        if own:
-            tasks.roll_back(session)
     return results
 
 

@@ -8,8 +8,9 @@ looks for it: rows that were cut short never look whole.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tabvault.faces.server.xmla.faults import message_of
 from tabvault.formats.xmla import response, rowset
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tabvault.faces.server.xmla.traces import Subscription, SubscriptionKey
+    from tabvault.faces.server.xmla.written_rowsets import WrittenRowsets
     from tabvault.formats.xmla.response import Message
+
+
+KEPT_BYTE_COUNT_MAX: Final = 4 << 20
+"""Of one rowset; a longer one is not collected while it is sent."""
 
 
 @dataclass(slots=True)
@@ -33,12 +39,18 @@ class Rows:
         batches: the rows, taken once.
         name: name of the rowset, where clients look at it.
         resources: closed after the last row, or when nobody reads on.
+        table: where all rows come from one that may be asked for again.
+        written: what was written of such tables.
+        is_cut_short: an error came among the rows.
     """
 
     schema: pa.Schema
     batches: Iterable[pa.RecordBatch]
     name: str | None = None
     resources: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    table: weakref.ref[pa.Table] | None = None
+    written: WrittenRowsets | None = None
+    is_cut_short: bool = False
 
 
 @dataclass(slots=True)
@@ -65,9 +77,9 @@ class OpenAnswer:
     subscription: Subscription
 
 
-def table_rows(table: pa.Table, name: str | None = None) -> Rows:
-    """The rows of a table in memory."""
-    return Rows(table.schema, table.to_batches(), name)
+def table_rows(table: pa.Table, name: str | None = None, written: WrittenRowsets | None = None) -> Rows:
+    """The rows of a table in memory; *written* where it may be asked for again, always under the same name."""
+    return Rows(table.schema, table.to_batches(), name, table=weakref.ref(table), written=written)
 
 
 def discover_answer(session_id: str | None, rows: Rows) -> Iterator[bytes]:
@@ -102,13 +114,33 @@ def fault_answer(session_id: str | None, error: Exception) -> bytes:
 def rows_root(rows: Rows, messages: Sequence[Message] = ()) -> Iterator[bytes]:
     """The root element of a rowset."""
     with rows.resources:
-        columns = rowset.rowset_columns(rows.schema)
-        yield rowset.rowset_begin(columns, rows.name)
-        try:
-            for batch in rows.batches:
-                yield from rowset.rowset_chunks(columns, batch)
-        except Exception as error:  # noqa: BLE001 - the rows before it are on the way already
-            messages = [*messages, message_of(error)]
-        if messages:
-            yield response.messages(messages)
-        yield rowset.ROWSET_END
+        if rows.written is None or rows.table is None or messages:
+            yield from _root(rows, messages)
+            return
+        kept = rows.written.get(rows.table)
+        if kept is not None:
+            yield kept
+            return
+        pieces = []
+        byte_count = 0
+        for piece in _root(rows, messages):
+            byte_count += len(piece)
+            if byte_count <= KEPT_BYTE_COUNT_MAX:
+                pieces.append(piece)
+            yield piece
+        if byte_count <= KEPT_BYTE_COUNT_MAX and not rows.is_cut_short:
+            rows.written.keep(rows.table, b"".join(pieces))
+
+
+def _root(rows: Rows, messages: Sequence[Message]) -> Iterator[bytes]:
+    columns = rowset.rowset_columns(rows.schema)
+    yield rowset.rowset_begin(columns, rows.name)
+    try:
+        for batch in rows.batches:
+            yield from rowset.rowset_chunks(columns, batch)
+    except Exception as error:  # noqa: BLE001 - the rows before it are on the way already
+        rows.is_cut_short = True
+        messages = [*messages, message_of(error)]
+    if messages:
+        yield response.messages(messages)
+    yield rowset.ROWSET_END

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tabvault.engine.rowsets.source import (
-    CatalogEntry,
     ConnectionFacts,
     JobFacts,
     RowsetContext,
@@ -19,18 +18,17 @@ from tabvault.engine.rowsets.source import (
     TraceFacts,
 )
 from tabvault.jobs.access.authorization import require_server_administrator
+from tabvault.jobs.reading import catalog_entry
 from tabvault.model.load import load_model
 from tabvault.storage.server_state.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tabvault.engine.rowsets import CatalogEntry
     from tabvault.faces.server.service import Service
     from tabvault.faces.server.xmla.sessions import Session
     from tabvault.jobs.operations.caller import Caller
-    from tabvault.storage.data_folder.folder import DatabaseInfo
-
-_MODES = {"readWrite": "ReadWrite", "readOnly": "ReadOnly", "readOnlyExclusive": "ReadOnlyExclusive"}
 
 
 @contextlib.contextmanager
@@ -45,7 +43,8 @@ def rowset_context(
     """
     visible = service.operations.visible(caller)
     catalogs = [
-        _entry(info, None if permissions.is_administrator else permissions.roles) for info, permissions in visible
+        catalog_entry(info, None if permissions.is_administrator else permissions.roles)
+        for info, permissions in visible
     ]
     catalog = session.catalog or (catalogs[0].name if catalogs else None)
     with contextlib.ExitStack() as stack:
@@ -90,13 +89,14 @@ def _opened(
             hidden_column_ids=permissions.hidden_columns,
             hidden_measure_ids=permissions.hidden_measures,
             is_administrator=permissions.may_see_definitions,
+            kept=database.rowsets,
         )
         alteration = session.transaction.alteration if session.transaction is not None else None
         if alteration is None or alteration.info.key != reading.info.key:
             yield source
             return
         with alteration.metadata() as metadata:
-            yield replace(source, metadata=metadata, model=load_model(metadata))
+            yield replace(source, metadata=metadata, model=load_model(metadata), kept=None)
 
 
 @contextlib.contextmanager
@@ -110,7 +110,7 @@ def server_facts(service: Service, caller: Caller) -> ServerFacts:
     """The server at this moment; sessions of others only for those who administer it."""
     everything = caller.principal.is_server_administrator
     sessions = [session for session in service.sessions if everything or session.is_of(caller)]
-    jobs = service.runner.list(state=JobState.RUNNING) if everything else []
+    jobs = [job for job in service.runner.active() if job.state is JobState.RUNNING] if everything else []
     return ServerFacts(
         name=service.name,
         version=service.engine_version,
@@ -135,22 +135,6 @@ def server_facts(service: Service, caller: Caller) -> ServerFacts:
             if everything or trace.owner == caller.principal.name
         ],
         properties=service.server_properties(),
-    )
-
-
-def _entry(info: DatabaseInfo, roles: tuple[str, ...] | None) -> CatalogEntry:
-    return CatalogEntry(
-        name=info.name,
-        id=info.id,
-        description=None,
-        compatibility_level=info.compatibility_level,
-        modified=info.committed,
-        version=max(info.version, 1),
-        created=info.created,
-        processed=info.committed,
-        byte_count=info.byte_count,
-        read_write_mode=_MODES.get(info.read_write_mode, "ReadWrite"),
-        roles=roles,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabvault.errors import CommandNotSupportedError, RequestError
 from tabvault.faces.server.xmla.observation import TaskTrace
+from tabvault.faces.server.xmla.sessions import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,8 +68,7 @@ def alteration(
     if transaction is None:
         with begin(caller, database) as own:
             yield own
-            if own.is_changed:
-                run_task(service, session, caller, service.operations.commit_alteration(caller, own))
+            _commit_changes(service, session, caller, own)
         return
     with transaction.lock:
         if transaction.is_over:
@@ -81,6 +81,29 @@ def alteration(
         yield transaction.alteration
 
 
+def _commit_changes(service: Service, session: Session, caller: Caller, alteration: Alteration) -> None:
+    if alteration.is_changed:
+        run_task(service, session, caller, service.operations.commit_alteration(caller, alteration))
+
+
+@contextmanager
+def together(service: Service, session: Session, caller: Caller) -> Iterator[None]:
+    """
+    The changes in the block are made all or none.
+
+    In a session without a transaction they have one of their own, committed at the end of the block.
+    """
+    if session.transaction is not None:
+        yield
+        return
+    session.transaction = Transaction()
+    try:
+        yield
+        commit(service, session, caller)
+    finally:
+        roll_back(session)
+
+
 def commit(service: Service, session: Session, caller: Caller) -> None:
     """Commit the transaction of the session. Whatever is raised, it is over."""
     transaction, session.transaction = session.transaction, None
@@ -91,9 +114,7 @@ def commit(service: Service, session: Session, caller: Caller) -> None:
         if transaction.alteration is None:
             return
         with transaction.alteration as alteration:
-            if not alteration.is_changed:
-                return
-            run_task(service, session, caller, service.operations.commit_alteration(caller, alteration))
+            _commit_changes(service, session, caller, alteration)
 
 
 def roll_back(session: Session) -> None:

@@ -9,6 +9,7 @@ how many partitions a refresh processes at a time, and has no other effect.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, cast
 
 from tabvault.engine.rowsets.source import DEFAULT_COMPATIBILITY_LEVEL
@@ -16,7 +17,6 @@ from tabvault.errors import CommandNotSupportedError, RequestError, TabvaultErro
 from tabvault.faces.server.xmla import commands, tasks
 from tabvault.faces.server.xmla.refresh import refresh_script
 from tabvault.faces.server.xmla.results import Result
-from tabvault.faces.server.xmla.sessions import Transaction
 from tabvault.model.changes.tree_changes import ExistingObjects, create_changes, delete_changes
 from tabvault.model.tmsl import commands as tmsl
 from tabvault.model.tmsl.commands import parse_command
@@ -55,22 +55,15 @@ def _sequence(service: Service, session: Session, caller: Caller, sequence: tmsl
     position = 0
     while position < len(operations):
         end = _group_end(operations, position)
-        own = end - position > 1 and session.transaction is None
         try:
-            if own:
-                session.transaction = Transaction()
-            for operation in operations[position:end]:
-                messages += _operation(service, session, caller, operation).messages
-            if own:
-                tasks.commit(service, session, caller)
+            with tasks.together(service, session, caller) if end - position > 1 else nullcontext():
+                for operation in operations[position:end]:
+                    messages += _operation(service, session, caller, operation).messages
         except TabvaultError as error:
             if len(operations) > 1:
                 done = f"{position} of {len(operations)} operations of the sequence were done before, and stay done"
                 error.hint = done if error.hint is None else f"{error.hint}; {done}"
             raise
-        finally:
-            if own:
-                tasks.roll_back(session)
         position = end
     return Result(messages=messages)
 
@@ -185,6 +178,10 @@ def _replace_database(
     if definition.compatibility_level not in (None, existing.compatibility_level):
         if definition.name.casefold() != existing.name.casefold():
             raise CommandNotSupportedError("a database cannot get another name and another compatibility level at once")
+        if session.transaction is not None:
+            raise CommandNotSupportedError(
+                "a database cannot get another compatibility level in a transaction", hint="commit it before"
+            )
         _create_database(service, session, caller, definition, replace=True)
         return
     _alter_database(service, session, caller, database, definition, replace_model=True)
@@ -199,7 +196,7 @@ def _alter_database(
     *,
     replace_model: bool = False,
 ) -> None:
-    with service.operations.begin_alteration(caller, database) as alteration:
+    with tasks.alteration(service, session, caller, database) as alteration:
         info = alteration.info
         if definition.compatibility_level not in (None, info.compatibility_level):
             raise CommandNotSupportedError(
@@ -220,8 +217,6 @@ def _alter_database(
             alteration.change(changes)
         if definition.name != info.name:
             alteration.rename(definition.name)
-        if alteration.is_changed:
-            tasks.run_task(service, session, caller, service.operations.commit_alteration(caller, alteration))
 
 
 def _change_object(
