@@ -7,7 +7,7 @@ CLIENTS := .venv-clients
 .PHONY: help install demo test check bench clean
 
 help:
-	@echo "make demo      restore, back up, verify, drop, restore and compare a genuine backup (FILE=path for one of yours)"
+	@echo "make demo      make, load, back up, drop, restore and compare a database (FILE=path: a genuine backup likewise)"
 	@echo "make test      every test"
 	@echo "make check     linters: ruff, mypy, import layers"
 	@echo "make bench     ratios against cp, pbixray, restic and borg, written to docs/benchmarks.md"
@@ -26,7 +26,7 @@ $(VENV)/.dev: $(VENV)/.installed
 	@touch $@
 
 demo: install
-	@$(BIN)/python scripts/demo.py $(if $(FILE),"$(FILE)")
+	@$(BIN)/python scripts/demo $(if $(FILE),"$(FILE)")
 
 # The peers that only Debian packages (age, and for the benchmarks restic and borg) come with apt where that is possible;
 # elsewhere the tests that need them say so and skip.

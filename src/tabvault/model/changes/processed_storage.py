@@ -154,6 +154,10 @@ class _Writer:
         levels = self._level_columns()
         for hierarchy in self._processed.user_hierarchies:
             self._indexes.write_user_hierarchy(hierarchy, column_ids=levels[hierarchy.hierarchy_id])
+        for column_id in self._processed.stale_column_ids:
+            self._rows.update("Column", column_id, _TO_BE_CALCULATED)
+        for partition_id in self._processed.stale_partition_ids:
+            self._rows.update("Partition", partition_id, _TO_BE_CALCULATED)
 
     def _remove_derived(self) -> None:
         """Take away what was derived from the values before, of everything that is written and that depends on it."""
@@ -332,6 +336,9 @@ def _require_objects(processed: Processed, rows: Rows, columns: Mapping[int, lis
     for relationship in processed.relationships:
         if relationship.relationship_id not in rows["Relationship"]:
             raise ModelError(f"there is no relationship {relationship.relationship_id}")
+    for table_name, stale_ids in (("Column", processed.stale_column_ids), ("Partition", processed.stale_partition_ids)):
+        if missing := stale_ids - rows[table_name].keys():
+            raise ModelError(f"there is no {table_name.lower()} {min(missing)}")
     counts = Counter(level["HierarchyID"] for level in rows["Level"].values())
     for hierarchy in processed.user_hierarchies:
         if hierarchy.hierarchy_id not in rows["Hierarchy"]:
