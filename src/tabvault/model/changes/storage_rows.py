@@ -95,7 +95,7 @@ class StorageRows:
         """
         row = self.of(table, row_id)
         if row is None:
-            raise ModelError(f"{table} {row_id} is named by a row of storage and not there")
+            raise ModelError(f"{table} {row_id!r} is named by a row of storage and not there")
         return row
 
     def table_storage(self, table_id: int) -> dict[str, Value]:
