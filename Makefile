@@ -28,10 +28,10 @@ $(VENV)/.dev: $(VENV)/.installed
 demo: install
 	@$(BIN)/python scripts/demo $(if $(FILE),"$(FILE)")
 
-# The peers that only Debian packages (age, and for the benchmarks restic and borg) come with apt where that is possible;
-# elsewhere the tests that need them say so and skip.
+# The peers that only Debian packages (age, a PostgreSQL server and its ODBC driver, and for the benchmarks restic and
+# borg) come with apt where that is possible; elsewhere the tests that need them say so and skip.
 test: $(VENV)/.dev $(CLIENTS)/.installed
-	@scripts/system-packages age
+	@scripts/system-packages age postgresql unixodbc odbc-postgresql
 	@$(BIN)/python -m pytest -n 2
 
 # Microsoft's clients, on a .NET runtime, for tests against the server; nothing of them is part of the product. Where their
