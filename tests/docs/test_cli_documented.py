@@ -49,7 +49,7 @@ def parameters(name: str) -> dict[str, str]:
         if parameter.param_type_name == "argument":
             spelling = parameter.metavar if parameter.required else f"[{parameter.metavar}]"
         else:
-            choices = re.search(rf"{parameter.opts[0]} <(\w+(?:\|\w+)+)>", help_text)
+            choices = re.search(rf"{parameter.opts[0]} <([\w-]+(?:\|[\w-]+)+)>", help_text)
             value = choices[1] if choices else parameter.metavar
             spelling = ", ".join([*parameter.opts, *parameter.secondary_opts]) + (f" {value}" if value else "")
         found[spelling] = _default(parameter)

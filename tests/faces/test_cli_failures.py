@@ -153,7 +153,7 @@ def test_the_choices_offered_are_those_of_the_jobs():
     hints = get_type_hints(restore)
     assert get_args(hints["security"]) == get_args(Security)
     assert get_args(hints["read_write_mode"]) == get_args(ReadWriteMode)
-    assert get_args(get_type_hints(export.export)["format_"]) == get_args(ExportFormat)
+    assert get_args(get_type_hints(export.export)["format_"]) == (*get_args(ExportFormat), "pbix-datamodel")
 
 
 def test_a_verification_that_failed_is_status_1_and_its_json_says_which_condition(here, tmp_path):

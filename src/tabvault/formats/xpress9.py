@@ -58,12 +58,15 @@ SIGNATURE_BYTE_COUNT = 102
 CHUNK_BYTE_COUNT_MAX = 16 << 20
 """The most raw, and the most compressed, bytes of a frame that we allocate: eight times what genuine frames hold."""
 
-_MAGIC = 0x4E86D72A
+MAGIC = 0x4E86D72A
+TABLE_BITS_MASK = 0x1FFF
+"""The part of a block's flags that is its own: how long its Huffman tables are. The rest is the session's."""
+
 _WINDOW_LOG2_MAX = 22
 """The library's decoder holds a window of this size, and runs astray on a block that asks for more without noticing."""
 
-_FRAME_HEADER = struct.Struct("<II")
-_BLOCK_HEADER = struct.Struct("<8I")
+FRAME_HEADER = struct.Struct("<II")
+BLOCK_HEADER = struct.Struct("<8I")
 _GROUPS_HEADER = struct.Struct("<5Q")
 
 
@@ -84,7 +87,7 @@ class _Frame:
 
     @property
     def payload_offset(self) -> int:
-        return self.offset + _FRAME_HEADER.size
+        return self.offset + FRAME_HEADER.size
 
     @property
     def stop(self) -> int:
@@ -175,7 +178,7 @@ def _single_session_frames(source: ByteSource) -> Iterator[_Frame]:
     offset = SIGNATURE_BYTE_COUNT
     block_index = 0
     while offset < source.byte_count:
-        if not any(_read(source, offset, _FRAME_HEADER.size, "a frame header")):
+        if not any(_read(source, offset, FRAME_HEADER.size, "a frame header")):
             break
         frame = _frame_at(source, offset, block_index)
         yield frame
@@ -193,7 +196,7 @@ def _thread_group_frames(source: ByteSource) -> Iterator[_Frame]:
     )
     offset += _GROUPS_HEADER.size
     frame_count = prefix_threads * prefix_chunks + main_threads * main_chunks
-    room = (source.byte_count - offset) // (_FRAME_HEADER.size + _BLOCK_HEADER.size + 1)
+    room = (source.byte_count - offset) // (FRAME_HEADER.size + BLOCK_HEADER.size + 1)
     if frame_count > room:
         raise LimitError(
             f"the thread groups have {frame_count} frames and there is room for {room}", offset=SIGNATURE_BYTE_COUNT
@@ -209,7 +212,7 @@ def _thread_group_frames(source: ByteSource) -> Iterator[_Frame]:
 
 
 def _frame_at(source: ByteSource, offset: int, block_index: int) -> _Frame:
-    raw, compressed = _FRAME_HEADER.unpack(_read(source, offset, _FRAME_HEADER.size, "a frame header"))
+    raw, compressed = FRAME_HEADER.unpack(_read(source, offset, FRAME_HEADER.size, "a frame header"))
     frame = _Frame(offset, raw_byte_count=raw, compressed_byte_count=compressed, block_index=block_index)
     if frame.raw_byte_count == 0:
         raise FormatError("the raw byte count of a frame is 0", offset=offset)
@@ -218,10 +221,10 @@ def _frame_at(source: ByteSource, offset: int, block_index: int) -> _Frame:
             raise LimitError(
                 f"the {what} byte count of a frame is {byte_count}, over {CHUNK_BYTE_COUNT_MAX}", offset=offset
             )
-    if frame.compressed_byte_count <= _BLOCK_HEADER.size:
+    if frame.compressed_byte_count <= BLOCK_HEADER.size:
         raise FormatError(
             f"the compressed byte count of a frame is {frame.compressed_byte_count}, and its block header alone "
-            f"takes {_BLOCK_HEADER.size}",
+            f"takes {BLOCK_HEADER.size}",
             offset=offset,
         )
     if frame.stop > source.byte_count:
@@ -265,14 +268,14 @@ class _Session:
             ) from error
 
     def _check_header(self, frame: _Frame, block: bytes) -> None:
-        magic, raw_byte_count, bit_count, flags, zero, signature, block_index, crc = _BLOCK_HEADER.unpack_from(block)
+        magic, raw_byte_count, bit_count, flags, zero, signature, block_index, crc = BLOCK_HEADER.unpack_from(block)
         place = frame.payload_offset
-        if magic != _MAGIC:
-            raise FormatError(f"the magic of a block is {magic:#010x}, not {_MAGIC:#010x}", offset=place)
-        computed = fastcrc_crc32.iscsi(block[: _BLOCK_HEADER.size - 4])
+        if magic != MAGIC:
+            raise FormatError(f"the magic of a block is {magic:#010x}, not {MAGIC:#010x}", offset=place)
+        computed = fastcrc_crc32.iscsi(block[: BLOCK_HEADER.size - 4])
         if crc != computed:
             raise ChecksumError(f"the CRC-32C of a block header is {computed:#010x}, not {crc:#010x}", offset=place)
-        identity = (signature, flags & ~0x1FFF)
+        identity = (signature, flags & ~TABLE_BITS_MASK)
         if self._identity is None:
             self._identity = identity
         for what, found, expected in (

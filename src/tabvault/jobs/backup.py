@@ -17,29 +17,25 @@ from __future__ import annotations
 
 import contextlib
 import re
-import secrets
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import (
-    ChecksumError,
     DatabaseError,
-    DataFolderDamagedError,
     InvalidNameError,
     ModelError,
     StorageError,
 )
-from tabvault.formats import age, crc32
-from tabvault.formats.abf import backup_log, db_xml, virtual_directory
-from tabvault.formats.abf.backup_log import BackupLog, FileGroup, LogFile
+from tabvault.formats import age
+from tabvault.formats.abf import backup_log, virtual_directory
 from tabvault.formats.abf.header import PAGE_BYTE_COUNT
 from tabvault.formats.abf.writer import ContainerWriter
-from tabvault.formats.byte_source import pieces
 from tabvault.jobs.landing import MODE_WORDS
 from tabvault.jobs.origin import Origin
 from tabvault.jobs.progress import ProgressMeter
+from tabvault.jobs.written_container import checked_body, definition_of, storage_keys, written_log
 from tabvault.model.consistency import direct_query_violations
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
@@ -47,20 +43,15 @@ from tabvault.model.metadata import Metadata
 from tabvault.storage.names import check_object_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from tabvault.formats.abf.backup_log import BackupLog
     from tabvault.jobs.progress import Progress
     from tabvault.storage.contract import ObjectInfo, ObjectStore, Upload
     from tabvault.storage.data_folder.folder import DataFolder
-    from tabvault.storage.data_folder.manifest import ManifestFile
     from tabvault.storage.data_folder.version import VersionReader
 
-SERVER_ROOT: Final = "\\\\?\\C:\\Tabvault\\Data"
-"""``ServerRoot`` of our logs. Readers only use it to tell the database folder from the file names; it must look like a
-Windows path, because genuine logs have no other and every reader splits at backslashes."""
-
 _FILETIME_OF_UNIX_EPOCH: Final = 116_444_736_000_000_000
-_NO_OBJECT_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +190,11 @@ def _write(
     if origin.additional_log is not None:
         writer.add_part(virtual_directory.ADDITIONAL_LOG, origin.additional_log)
     writer.add_part(virtual_directory.PARTITIONS, origin.partitions)
-    keys = _storage_keys()
+    keys = storage_keys()
     storage_paths: dict[str, str] = {}
     for entry in version.manifest.files:
         storage_paths[entry.name] = next(keys)
-        writer.add_file(storage_paths[entry.name], meter.counted(_checked_body(version, entry)))
+        writer.add_file(storage_paths[entry.name], meter.counted(checked_body(version, entry)))
     page = writer.finish(backup_log.emit(_log(version, origin, storage_paths, compress=compress)))
     if encryptor is None:
         return upload.finish(page)
@@ -212,70 +203,21 @@ def _write(
     return upload.finish(finished.head)
 
 
-def _checked_body(version: VersionReader, entry: ManifestFile) -> Iterator[bytes | memoryview]:
-    crc = 0
-    for piece in pieces(version.open(entry.name)):
-        crc = crc32.crc32(piece, crc)
-        yield piece
-    if crc != entry.crc32:
-        raise ChecksumError(
-            f"the file has CRC {crc:#010x}, it was committed with {entry.crc32:#010x}",
-            file=entry.name,
-            hint="the data folder's disk damaged it; restore the last good backup over this database",
-        )
-
-
 def _log(version: VersionReader, origin: Origin, storage_paths: dict[str, str], *, compress: bool) -> BackupLog:
     manifest = version.manifest
-    definition_name = next((f.name for f in manifest.files if f.name.endswith(".db.xml")), None)
-    if definition_name is None:
-        raise DataFolderDamagedError(f"database {manifest.name!r} has no db.xml")
-    definition = db_xml.parse(version.read(definition_name), file=definition_name)
-    if (definition.name, definition.id) != (manifest.name, manifest.id):
-        raise DataFolderDamagedError(
-            f"the manifest is of {manifest.name!r} ({manifest.id!r}), db.xml of {definition.name!r} ({definition.id!r})"
-        )
-    folder_path = f"{SERVER_ROOT}\\{manifest.id}.{definition.persist_location}.db"
-
-    def group(class_: int, *, version_: int, location: int, object_id: str) -> FileGroup:
-        files = tuple(
-            LogFile(
-                path=f"{SERVER_ROOT if entry.name == definition_name else folder_path}\\{entry.name}",
-                storage_path=storage_paths[entry.name],
-                last_write_time=entry.last_write_time,
-                byte_count=entry.byte_count,
-            )
-            for entry in manifest.files
-            if entry.group_class == class_
-        )
-        return FileGroup(class_, manifest.id, manifest.name, version_, location, folder_path, "", object_id, files)
-
+    definition_name, definition = definition_of(version)
     fields = origin.fields | {
-        "ServerRoot": SERVER_ROOT,
         "CompressionFlag": "true" if compress else "false",
         "EncryptionFlag": "false",
-        "ObjectName": manifest.name,
-        "ObjectId": manifest.id,
         "Write": MODE_WORDS[manifest.read_write_mode],
     }
-    database = group(
-        backup_log.DATABASE_CLASS,
-        version_=definition.object_version,
-        location=definition.persist_location,
-        object_id=definition.object_id,
+    return written_log(
+        manifest.files,
+        storage_paths,
+        replace(origin, fields=fields),
+        definition=definition,
+        definition_name=definition_name,
     )
-    tabular = group(backup_log.TABULAR_CLASS, version_=-1, location=-1, object_id=_NO_OBJECT_ID)
-    return BackupLog(fields, origin.collations, origin.languages, (database, tabular))
-
-
-def _storage_keys() -> Iterator[str]:
-    """Storage keys as engines make them: 20 upper-case hexadecimal digits, none twice."""
-    seen: set[str] = set()
-    while True:
-        key = secrets.token_hex(10).upper()
-        if key not in seen:
-            seen.add(key)
-            yield key
 
 
 def filetime_now() -> int:

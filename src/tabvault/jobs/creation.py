@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from tabvault.engine.dax.inference import inferred_type
 from tabvault.formats.abf import backup_log, crypt_key, db_xml, writer
+from tabvault.formats.abf.desktop_writer import LOG_FIELDS
 from tabvault.jobs.backup import filetime_now
 from tabvault.jobs.database_name import check_database_name
 from tabvault.jobs.landing import check_staged
@@ -34,22 +35,6 @@ if TYPE_CHECKING:
 
 LANGUAGE: Final = 1033
 """LCID of English (United States): the language of a database whose maker names none."""
-
-_LOG_FIELDS: Final = {
-    "BackupRestoreSyncVersion": "11.53",
-    "ServerRoot": "",
-    "SvrEncryptPwdFlag": "true",
-    "ServerEnableBinaryXML": "false",
-    "ServerEnableCompression": "false",
-    "CompressionFlag": "false",
-    "EncryptionFlag": "false",
-    "ObjectName": "",
-    "ObjectId": "",
-    "Write": "ReadWrite",
-    "OlapInfo": "false",
-    "IsTabular": "true",
-}
-"""What every genuine log says; a backup fills in the rest."""
 
 
 def create_database(
@@ -108,7 +93,7 @@ def create_database(
         *((added, body, backup_log.TABULAR_CLASS) for added, body in changed.added_files.items()),
         (METADATA_FILE, changed.content, backup_log.TABULAR_CLASS),
     ]
-    origin = Origin(dict(_LOG_FIELDS), (), (str(language),), writer.EMPTY_PARTITIONS, None)
+    origin = Origin(dict(LOG_FIELDS), (), (str(language),), writer.EMPTY_PARTITIONS, None)
     with folder.stage() as staged:
         for file, body, group_class in files:
             staged.add(file, [body], byte_count=len(body), last_write_time=filetime_now(), group_class=group_class)

@@ -1,9 +1,4 @@
-"""
-XPress9 envelopes around bytes of one's own, for tests of what reads them.
-
-The encoder is that of the library *xpress9*. It packs less tightly than the engine's, signs each session at random, so
-that no two envelopes are the same, and refuses a chunk that does not become smaller.
-"""
+"""XPress9 envelopes that the product reads and does not write: chunks of other lengths, and thread groups."""
 
 from __future__ import annotations
 
@@ -12,18 +7,11 @@ import struct
 from xpress9 import Xpress9
 
 from tabvault.formats.xpress9 import Envelope
-
-CHUNK_BYTE_COUNT = 2_097_152
-"""Raw bytes of a genuine chunk."""
+from tabvault.formats.xpress9_writer import CHUNK_BYTE_COUNT, Session
 
 
 def single_session(data: bytes, *, chunk_byte_count: int = CHUNK_BYTE_COUNT) -> bytes:
-    """
-    *data* in an envelope of one session.
-
-    Raises:
-        ValueError: a chunk does not compress.
-    """
+    """*data* in an envelope of one session."""
     return Envelope.SINGLE_SESSION.value + _session(_chunks(data, chunk_byte_count))
 
 
@@ -37,9 +25,6 @@ def thread_groups(data: bytes, *, thread_count: int, chunk_byte_count: int = CHU
         data: at least *thread_count* chunks.
         thread_count: prefix and main threads together.
         chunk_byte_count: raw bytes of each chunk but the last.
-
-    Raises:
-        ValueError: a chunk does not compress.
     """
     chunks = _chunks(data, chunk_byte_count)
     main_chunks_per_thread, prefix_thread_count = divmod(len(chunks), thread_count)
@@ -64,9 +49,5 @@ def _chunks(data: bytes, chunk_byte_count: int) -> list[bytes]:
 
 
 def _session(chunks: list[bytes]) -> bytes:
-    encoder = Xpress9()
-    frames = bytearray()
-    for chunk in chunks:
-        block = encoder.compress(chunk, len(chunk))
-        frames += struct.pack("<II", len(chunk), len(block)) + block
-    return bytes(frames)
+    session = Session(Xpress9())
+    return b"".join(session.frame(chunk) for chunk in chunks)

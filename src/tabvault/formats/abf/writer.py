@@ -27,6 +27,27 @@ EMPTY_PARTITIONS: Final = b"\xff\xfe" + "<Partitions/>".encode("utf-16-le")
 """``PARTITIONS`` of every model with sqlite metadata."""
 
 
+def new_entry(path: str, *, byte_count: int, offset: int, now: int) -> DirectoryEntry:
+    """
+    The directory's entry of a stored file that is written now.
+
+    Args:
+        path: a reserved path or a storage key.
+        byte_count: stored bytes, the CRC included where there is one.
+        offset: where they begin in the container.
+        now: FILETIME.
+    """
+    return DirectoryEntry(
+        path=path,
+        byte_count=byte_count,
+        offset=offset,
+        delete=False,
+        created=now,
+        accessed=now,
+        last_write_time=now,
+    )
+
+
 class ContainerWriter:
     """
     Lays stored files one behind the other.
@@ -65,17 +86,7 @@ class ContainerWriter:
             crc = crc32.crc32(piece, crc)
             self._put(piece)
         self._put(crc32.stored(crc))
-        self._entries.append(
-            DirectoryEntry(
-                path=path,
-                byte_count=self._offset - start,
-                offset=start,
-                delete=False,
-                created=self._now,
-                accessed=self._now,
-                last_write_time=self._now,
-            )
-        )
+        self._entries.append(new_entry(path, byte_count=self._offset - start, offset=start, now=self._now))
 
     def _put(self, data: bytes | memoryview) -> None:
         self._sink(data)
