@@ -10,7 +10,7 @@ Every error that Tabvault raises on purpose.
         LimitError             a number in the file is over what we are willing to allocate
         UnsupportedFeatureError  readable, recognised, and not ours to read (yet)
           ServerEncryptedError   password-protected by a Microsoft server
-          XmlMetadataError       compatibility level 1100/1103 model
+          XmlMetadataError       metadata in XML that are not those of a tabular model
           NoModelError           a report file without a model in it
       PasswordError
         PasswordRequiredError  the file is encrypted and no password was given
@@ -160,7 +160,7 @@ class ServerEncryptedError(UnsupportedFeatureError):
 
 
 class XmlMetadataError(UnsupportedFeatureError):
-    """A model of compatibility level 1100/1103, whose metadata are XML files."""
+    """Metadata in XML files that are not those of a tabular model of compatibility level 1100 or 1103."""
 
     code = "format_xml_metadata"
 

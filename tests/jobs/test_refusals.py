@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from vaults import SMALL, bodies, vault_with, with_bodies
 
-from conftest import XML_SAMPLES, sample_path
+from conftest import sample_path
 from tabvault import errors
 from tabvault.jobs.vault import Vault
 from tabvault.storage.settings import BackupStorageSettings
@@ -74,10 +74,6 @@ REFUSALS: dict[str, tuple[type[Exception], Callable[[Vault], object]]] = {
     "a database name with a line separator": (errors.InvalidNameError, lambda v: v.restore("plain.abf", "a\u2028b")),
     "a password for a database": (errors.PasswordSuperfluousError, lambda v: v.verify("shop", password="right")),
     "an export to a format that is not there": (ValueError, lambda v: v.export("shop", v.data / "x", format_="xml")),
-    "an import of a model with XML metadata": (
-        errors.XmlMetadataError,
-        lambda v: v.import_file(str(sample_path(XML_SAMPLES[0])), "new"),
-    ),
     "an import of a report without a model": (
         errors.NoModelError,
         lambda v: v.import_file(str(sample_path("Hugoberry__live-connection-ssas.pbix")), "new"),

@@ -48,7 +48,11 @@ class RoleSummary:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the backup says of itself and of its model."""
+    """
+    What the backup says of itself and of its model.
+
+    Of a model with XML metadata *compatibility_level* is its own, and everything else is of what it is converted to.
+    """
 
     database: str
     id: str
@@ -82,7 +86,7 @@ def inspect_backup(opened: OpenedBackup) -> Inspection:
     Summarise an opened backup.
 
     Raises:
-        XmlMetadataError: a model of compatibility level 1100/1103.
+        CompatibilityError: a compatibility level that is not supported.
         FormatError: the backup is damaged.
         ModelError: its metadata are.
     """
@@ -141,7 +145,7 @@ def _summary(opened: OpenedBackup, definition: db_xml.DatabaseDefinition, model:
     return Inspection(
         database=definition.name,
         id=definition.id,
-        compatibility_level=definition.compatibility_level,
+        compatibility_level=opened.converted_from or definition.compatibility_level,
         schema_version=model.schema_version,
         mode=mode_of(model),
         culture=model.culture,

@@ -118,7 +118,6 @@ def preflight(folder: DataFolder, opened: OpenedBackup, name: str | None, option
         options: overwriting is looked at here.
 
     Raises:
-        XmlMetadataError: a model of compatibility level 1100/1103.
         CompatibilityError: a compatibility level that is not supported.
         InvalidNameError: *name* cannot be a database's name.
         DatabaseExistsError: it exists and overwriting was not asked for.
@@ -159,7 +158,7 @@ def read_definition(container: Container) -> tuple[str, DatabaseDefinition]:
     Name and content of ``db.xml``, when the model is one that we serve.
 
     Raises:
-        XmlMetadataError: its metadata are XML files.
+        XmlMetadataError: its compatibility level is one of models with XML metadata, and it has none.
         CompatibilityError: its compatibility level is not supported.
         FormatError: the backup has no such file, or it and the log disagree.
     """
@@ -177,9 +176,8 @@ def read_definition(container: Container) -> tuple[str, DatabaseDefinition]:
     level = definition.compatibility_level
     if level < COMPATIBILITY_LEVEL_MIN:
         raise XmlMetadataError(
-            f"the model has compatibility level {level}, whose metadata are XML files; this version reads 1200 and up",
+            f"the model has compatibility level {level}, whose metadata are XML files, and there are none",
             file=name,
-            hint="upgrade the model in Excel's or SSAS' own tools, or wait for the import of such models",
         )
     if level > COMPATIBILITY_LEVEL_MAX:
         raise CompatibilityError(

@@ -34,6 +34,7 @@ from tabvault.formats import age, office_package, xpress9
 from tabvault.formats.abf.container import Container
 from tabvault.formats.byte_source import check_range
 from tabvault.jobs.progress import ProgressMeter
+from tabvault.jobs.xml_import.converted_container import is_xml_model
 from tabvault.jobs.xpress9_process import DecoderProcess
 from tabvault.storage.os_errors import storage_errors
 
@@ -65,9 +66,16 @@ class Unwrapped:
 
 @dataclass(frozen=True, slots=True)
 class OpenedBackup(Unwrapped):
-    """A backup that can be read."""
+    """
+    A backup that can be read.
+
+    *container* is a converted one if the backup's own metadata are XML files: *converted_from* is the compatibility
+    level it had then, and *warnings* say what the conversion left out.
+    """
 
     container: Container
+    converted_from: int | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -90,11 +98,16 @@ def open_backup(
     Raises:
         PasswordError: required, wrong, or given for a file that is not encrypted.
         FormatError: the file is none of these, or damaged.
+        XmlMetadataError: its metadata are XML files, and not those of a tabular model of level 1100 or 1103.
+        ModelError: its metadata are XML files, and what they say cannot be had in a model of level 1200.
         DiskFullError: no room to unwrap it.
     """
     with unwrap(source, password=password, spool_folder=spool_folder, meter=meter) as inner:
+        container, converted_from, warnings = _readable(Container.open(inner.source))
         yield OpenedBackup(
-            container=Container.open(inner.source),
+            container=container,
+            converted_from=converted_from,
+            warnings=warnings,
             source=inner.source,
             file_byte_count=inner.file_byte_count,
             encrypted=inner.encrypted,
@@ -152,6 +165,16 @@ def unwrap(
             unwrapped = xpress9.unwrap(source, new_decoder=decoder.new_session)
             source = stack.enter_context(_spooled(unwrapped, raw_byte_count, folder=spool_folder, meter=meter))
         yield Unwrapped(source, file_byte_count, encrypted, member_name, envelope)
+
+
+def _readable(container: Container) -> tuple[Container, int | None, tuple[str, ...]]:
+    """A container with sqlite metadata: made of XML metadata where the backup has those."""
+    if not is_xml_model(container):
+        return container, None, ()
+    from tabvault.jobs.xml_import.conversion import convert  # noqa: PLC0415 - with the engine, which few need
+
+    conversion = convert(container)
+    return conversion.container, conversion.level, conversion.warnings
 
 
 def _head(source: ByteSource) -> bytes | memoryview:

@@ -108,6 +108,6 @@ def bring_in(
             raw_byte_count=landing.raw_byte_count,
             file_count=len(opened.container.files),
             replaced=landing.replaces is not None,
-            warnings=landed.warnings,
+            warnings=(*opened.warnings, *landed.warnings),
             seconds=time.monotonic() - begun,
         )

@@ -18,7 +18,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tabvault.errors import DataFolderDamagedError, FormatError, StorageError, UnsupportedFeatureError
+from tabvault.errors import (
+    DataFolderDamagedError,
+    FormatError,
+    ProcessingError,
+    StorageError,
+    UnsupportedFeatureError,
+)
 from tabvault.formats.abf import db_xml
 from tabvault.formats.abf.container import Container
 from tabvault.jobs.inspect import metadata_of
@@ -28,9 +34,12 @@ from tabvault.jobs.progress import ProgressMeter
 from tabvault.jobs.verification import DAMAGE, Condition, Severity, Verification, fails, holds
 from tabvault.jobs.verify_container import body_conditions, container_conditions, salvage_conditions
 from tabvault.jobs.verify_contents import content_conditions
+from tabvault.jobs.xml_import.conversion import convert
+from tabvault.jobs.xml_import.converted_container import is_xml_model
 from tabvault.model.container_files import ContainerFiles
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.metadata import Metadata
+from tabvault.model.xml_models.tmsl import LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -123,6 +132,16 @@ def _backup(unwrapped: Unwrapped, meter: ProgressMeter) -> Iterator[Condition]:
         return
     yield from container_conditions(container, unwrapped.source, meter)
     broken = yield from body_conditions(container, meter)
+    if is_xml_model(container):
+        try:
+            conversion = convert(container)
+        except UnsupportedFeatureError:
+            raise
+        except (*DAMAGE, ProcessingError) as error:
+            yield fails("XML metadata", error)
+            return
+        yield holds("XML metadata", f"compatibility level {conversion.level}, convertible to level {LEVEL}")
+        container = conversion.container
     try:
         _, definition = read_definition(container)
         yield holds("db.xml", f"database {definition.name!r}, compatibility level {definition.compatibility_level}")
