@@ -24,6 +24,7 @@ from tabvault.jobs.backup import filetime_now
 from tabvault.jobs.database_name import check_database_name
 from tabvault.jobs.landing import check_staged
 from tabvault.model.changes.apply import change_metadata
+from tabvault.model.changes.processed_storage import write_processed
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.metadata import Metadata
 from tabvault.model.processed import BytesBody
@@ -53,17 +54,20 @@ class Alteration:
         DatabaseNotFoundError: there is none.
         DatabaseReadOnlyError: it is read-only.
         DataFolderDamagedError: it is damaged.
+
+    Attributes:
+        folder: the data folder.
+        resources: what lives as long as the alteration.
     """
 
     def __init__(self, folder: DataFolder, database: str | DatabaseInfo) -> None:
-        self._folder = folder
-        self._reader: VersionReader = folder.read(database)
-        try:
+        self.folder = folder
+        self.resources = ExitStack()
+        with ExitStack() as stack:
+            self._reader: VersionReader = stack.enter_context(folder.read(database))
             _require_writable(self.info)
             self._original = self._content = bytes(self._reader.read(METADATA_FILE))
-        except BaseException:
-            self._reader.close()
-            raise
+            self.resources = stack.pop_all()
         self._name = self.info.name
         self._verbs: set[Verb | Literal["process"]] = set()
         self._added: dict[str, Body] = {}
@@ -86,6 +90,22 @@ class Alteration:
     def files(self) -> FileSet:
         """Its files, with the changes made so far; without those of the metadata, see :meth:`metadata`."""
         return AlteredFiles(self._reader, dropped=self._dropped, added=self._added)
+
+    @property
+    def definition(self) -> db_xml.DatabaseDefinition:
+        """
+        What ``db.xml`` says.
+
+        Raises:
+            FormatError: it is not there, or damaged.
+        """
+        name = next((name for name in self._reader.names() if _is_definition(name)), "db.xml")
+        return db_xml.parse(self._reader.read(name), file=name)
+
+    @property
+    def added_byte_count(self) -> int:
+        """Bytes of the files that a commit would add, the metadata aside."""
+        return sum(body.byte_count for body in self._added.values())
 
     @property
     def is_changed(self) -> bool:
@@ -125,8 +145,6 @@ class Alteration:
         Raises:
             ModelError: it is not about the objects of this database.
         """
-        from tabvault.model.changes.processed_storage import write_processed
-
         written = write_processed(self._content, processed, now=datetime.datetime.now(datetime.UTC))
         self._verbs.add("process")
         self._content = written.content
@@ -160,11 +178,11 @@ class Alteration:
         if not self.is_changed:
             return self.info
         with ExitStack() as stack:
-            staged = stack.enter_context(self._folder.stage())
+            staged = stack.enter_context(self.folder.stage())
             for name in self._reader.names():
                 if name == METADATA_FILE:
                     continue
-                if name.endswith(".db.xml") and "\\" not in name and self._name != self.info.name:
+                if _is_definition(name) and self._name != self.info.name:
                     definition = db_xml.edit(self._reader.read(name), file=name, name=self._name)
                     _add(staged, name, definition, backup_log.DATABASE_CLASS)
                 elif name not in self._dropped and name not in self._added:
@@ -188,7 +206,11 @@ class Alteration:
 
     def close(self) -> None:
         """Forget the changes that were not committed. Twice is allowed."""
-        self._reader.close()
+        self.resources.close()
+
+
+def _is_definition(name: str) -> bool:
+    return name.endswith(".db.xml") and "\\" not in name
 
 
 def _require_writable(info: DatabaseInfo) -> None:

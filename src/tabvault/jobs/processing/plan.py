@@ -5,7 +5,7 @@ From a request to what is done with each partition.
 kind            what it does here
 ==============  =====================================================================================================
 full, dataOnly  the rows of every partition asked for are read anew
-automatic       those of the partitions that are not up to date
+automatic       those of the partitions that are not up to date, or lack the values of a column
 add             rows are read and put behind those that the partition has
 calculate       no row is read; what follows from rows that are there is made where it is missing
 defragment      no row is read; dictionary entries that no row uses any more are taken out
@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Final
 from tabvault.engine.suggestion import close_names
 from tabvault.errors import CalculationNotSupportedError, CommandNotSupportedError, RequestError
 from tabvault.jobs.processing.dependencies import CALCULATED_PARTITION, calculations, dependent_calculations
-from tabvault.jobs.processing.request import RefreshKind
-from tabvault.model.objects import PartitionMode
+from tabvault.jobs.processing.request import PARALLELISM_MAX, RefreshKind
+from tabvault.model.objects import ColumnType, PartitionMode
 
 if TYPE_CHECKING:
     from tabvault.jobs.processing.dependencies import Calculation
@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     from tabvault.model.objects import Model, Partition, Table
 
 _READY: Final = 1
-_LOADABLE: Final = frozenset({1, 4, 6})
-"""``Partition.Type``: a query, an M expression, a range of a refresh policy."""
+_LOADABLE: Final = frozenset({1, 4, 6, 7})
+"""``Partition.Type``: a query, an M expression, a range of a refresh policy, the items of a calculation group."""
 
-_CALCULATION_GROUP: Final = 7
 _SHOWN_COUNT_MAX: Final = 20
 
 
@@ -70,15 +69,23 @@ class Plan:
     kept: tuple[Calculation, ...] = ()
 
 
+def is_loadable(partition: Partition) -> bool:
+    """Whether its rows come from a query or an M expression, and are stored here."""
+    return partition.type in _LOADABLE and partition.mode not in (PartitionMode.DIRECT_QUERY, PartitionMode.DIRECT_LAKE)
+
+
 def plan_refresh(model: Model, request: RefreshRequest) -> Plan:
     """
     What *request* does to the database of *model*.
 
     Raises:
-        RequestError: a table or partition is not there, or ``add`` does not say which partition.
+        RequestError: a table or partition is not there, ``add`` does not say which partition, or as many partitions at
+            a time as cannot be.
         CommandNotSupportedError: a partition whose rows do not come from a query.
         CalculationNotSupportedError: a calculated column or table would have to be computed.
     """
+    if not 1 <= request.parallelism <= PARALLELISM_MAX:
+        raise RequestError(f"{request.parallelism} partitions at a time, and it can be from 1 to {PARALLELISM_MAX}")
     asked = _asked(model, request.targets)
     tables = tuple(table for table, _ in asked)
     match request.kind:
@@ -136,12 +143,13 @@ def _named(table: Table, name: str | None) -> tuple[Partition, ...]:
 
 def _load(table: Table, partitions: tuple[Partition, ...], request: RefreshRequest) -> TableLoad | None:
     loaded = []
+    is_complete = all(column.state == _READY for column in table.columns if column.type == ColumnType.DATA)
     for partition in partitions:
-        if partition.mode == PartitionMode.DIRECT_QUERY or partition.type in (CALCULATED_PARTITION, _CALCULATION_GROUP):
+        if partition.mode == PartitionMode.DIRECT_QUERY or partition.type == CALCULATED_PARTITION:
             continue
-        if request.kind is RefreshKind.AUTOMATIC and partition.state == _READY:
+        if request.kind is RefreshKind.AUTOMATIC and is_complete and partition.state == _READY:
             continue
-        if partition.type not in _LOADABLE or partition.mode == PartitionMode.DIRECT_LAKE:
+        if not is_loadable(partition):
             raise CommandNotSupportedError(
                 f"partition {partition.name!r} of table {table.name!r} cannot be refreshed here: "
                 "its rows come from no query and no M expression",

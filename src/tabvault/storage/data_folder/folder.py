@@ -25,12 +25,13 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
 from tabvault.errors import (
     DataFolderDamagedError,
@@ -226,6 +227,17 @@ class DataFolder:
         """
         self.check_writable()
         return StagedVersion(self._path / layout.STAGING, self._publish)
+
+    def scratch_file(self) -> BinaryIO:
+        """
+        An empty file without a name, on the disk of the databases: gone when it is closed, or the process dies.
+
+        Raises:
+            StorageError: the file system refuses.
+        """
+        self.check_writable()
+        with storage_errors("temporary file of the data folder", missing=StorageError):
+            return cast("BinaryIO", tempfile.TemporaryFile(dir=self._path / layout.STAGING, prefix="scratch-"))
 
     def drop(self, info: DatabaseInfo) -> None:
         """
