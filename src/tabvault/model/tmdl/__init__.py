@@ -1,0 +1,1 @@
+"""TMDL: models as folders of indented text."""
