@@ -41,12 +41,14 @@ class Served:
     Attributes:
         url: of its XMLA endpoint.
         process_id: of its process.
+        data: its data folder.
         backups: the folder of its backup files.
     """
 
     def __init__(self, url: str, data: Path, process_id: int) -> None:
         self.url = url
         self.process_id = process_id
+        self.data = data
         self.backups = data / "storage" / "backups"
         self._databases = data / "databases"
 

@@ -143,12 +143,6 @@ def test_a_change_that_cannot_be_leaves_the_model_as_it_was(client, served, copy
     assert served.rows(name) == before
 
 
-def test_a_refresh_that_needs_data_is_refused_by_name(client, genuine, refused):
-    message = refused("OperationException", client.refresh, genuine(SMALL), "Full")
-    assert "A refresh of type full needs data, and this version does not process any." in message
-    assert client.refresh(genuine(SMALL), "Calculate") is None
-
-
 def test_a_database_is_created_and_dropped(client, served, refused):
     definition = {"name": "Made here", "compatibilityLevel": 1550, "model": {"culture": "de-DE"}}
     client.create_database(definition)
@@ -220,7 +214,14 @@ def test_warnings_of_a_restore_name_the_members_that_were_left_out(client, serve
         ),
         ('{"delete": {"object": {"database": "Sales", "table": "Nope"}}}', "Nope"),
         ('{"delete": {"object": {"database": "Nope"}}}', "Nope"),
-        ('{"refresh": {"type": "full", "objects": [{"database": "Sales"}]}}', "needs data"),
+        (
+            '{"refresh": {"type": "full", "objects": [{"database": "Sales"}]}}',
+            "DAX expressions would have to be computed anew, and this version computes none: ",
+        ),
+        (
+            '{"refresh": {"type": "full", "objects": [{"database": "Sales"}], "applyRefreshPolicy": true}}',
+            "a refresh that applies a refresh policy is not supported",
+        ),
     ],
 )
 def test_a_script_that_is_wrong_is_answered_with_an_error_and_does_nothing(client, served, text, told):

@@ -148,8 +148,7 @@ def test_a_mask_in_changed_json_is_the_stored_secret_of_its_place():
         ("ConnectionString", "Extended Properties='PWD=********'", STORED, "key 'extended properties', key 'pwd'"),
         ("ConnectionString", "Data Source=s;PWD=********", "CAAAAAIAAAhaac2PycKHGszrZS7==", "key 'pwd'"),
         ("ConnectionString", MASK, STORED, "ConnectionString: "),
-        ("ConnectionString", "Data Source=s;PWD=********", None, "key 'pwd'"),
-        ("Password", MASK, None, "DataSource.Password: "),
+        ("ConnectionString", "Data Source=s;PWD=********", "", "key 'pwd'"),
         ("Password", MASK, "", "DataSource.Password: "),
         ("Credential", '{"a":[{"Password":"********"}]}', '{"Password":"hush"}', "key 'a', key '0', key 'password'"),
         ("Credential", MASK, '{"Password":"hush"}', "Credential: "),
@@ -159,6 +158,13 @@ def test_a_mask_that_no_stored_secret_is_meant_by_is_refused_with_its_key(column
     with pytest.raises(RequestError, match=re.escape(message)) as raised:
         kept("DataSource", column, given, stored=stored)
     assert "hush" not in str(raised.value)
+
+
+def test_a_mask_in_a_new_object_says_that_there_is_no_secret():
+    assert kept("DataSource", "ConnectionString", "Data Source=s;PWD=********", stored=None) == (
+        "Data Source=s;PWD=********"
+    )
+    assert kept("DataSource", "Password", MASK, stored=None) == MASK
 
 
 def test_what_holds_no_secrets_is_left_alone():

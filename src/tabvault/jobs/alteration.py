@@ -8,6 +8,7 @@ it, in which every file that did not change is shared with the old one. Invarian
 2. A commit is all or nothing, and only on the version that the alteration began with: if another one was committed
    meanwhile, nothing is lost by either side, and this one is refused.
 3. What is committed passed the same consistency check as a restore.
+4. A password that a data source brings is bound on the server, and is not in what is committed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tabvault.errors import DatabaseReadOnlyError
 from tabvault.formats.abf import backup_log, db_xml
 from tabvault.jobs.altered_files import AlteredFiles
 from tabvault.jobs.backup import filetime_now
+from tabvault.jobs.data_source_secrets import bound_secrets, take_secrets
 from tabvault.jobs.database_name import check_database_name
 from tabvault.jobs.landing import check_staged
 from tabvault.model.changes.apply import change_metadata
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from tabvault.jobs.data_source_secrets import TakenSecret
     from tabvault.model.changes.apply import Affected
     from tabvault.model.changes.change import Change, Verb
     from tabvault.model.file_set import FileSet
@@ -71,6 +74,7 @@ class Alteration:
         self._name = self.info.name
         self._verbs: set[Verb | Literal["process"]] = set()
         self._added: dict[str, Body] = {}
+        self._secrets: list[TakenSecret] = []
         self._dropped: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -133,7 +137,8 @@ class Alteration:
             infer=inferred_type,
         )
         self._verbs |= {change.verb for change in changes}
-        self._content = changed.content
+        self._content, secrets = take_secrets(changed.content, before=self._content)
+        self._secrets += secrets
         added = {name: BytesBody(body) for name, body in changed.added_files.items()}
         self._replace_files(changed.dropped_files, added)
         return changed.affected
@@ -195,6 +200,7 @@ class Alteration:
             else:
                 _add(staged, METADATA_FILE, self._content, backup_log.TABULAR_CLASS)
             check_staged(staged)
+            stack.enter_context(bound_secrets(self.folder.path, self.info.id, self._secrets))
             return staged.commit(
                 name=self._name,
                 database_id=self.info.id,

@@ -16,6 +16,7 @@ from tabvault.engine.dax.inference import inferred_type
 from tabvault.formats.abf import backup_log, crypt_key, db_xml, writer
 from tabvault.formats.abf.desktop_writer import LOG_FIELDS
 from tabvault.jobs.backup import filetime_now
+from tabvault.jobs.data_source_secrets import bound_secrets, take_secrets
 from tabvault.jobs.database_name import check_database_name
 from tabvault.jobs.landing import check_staged
 from tabvault.jobs.origin import Origin
@@ -25,6 +26,7 @@ from tabvault.model.changes.tree_changes import ExistingObjects
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.metadata import Metadata
 from tabvault.model.object_types import OBJECT_TYPES
+from tabvault.model.secrets import SECRET_COLUMNS, kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +79,7 @@ def create_database(
     if replaces is not None:
         changes = _with_secrets(changes, folder, replaces)
     changed = change_metadata(content, changes, compatibility_level=compatibility_level, now=now, infer=inferred_type)
+    content, secrets_taken = take_secrets(changed.content, before=None)
     definition = db_xml.build(
         name=name,
         id=database_id,
@@ -91,42 +94,51 @@ def create_database(
         (f"{database_id}.0.db.xml", definition, backup_log.DATABASE_CLASS),
         ("0.CryptKey.bin", _new_key_file(), backup_log.DATABASE_CLASS),
         *((added, body, backup_log.TABULAR_CLASS) for added, body in changed.added_files.items()),
-        (METADATA_FILE, changed.content, backup_log.TABULAR_CLASS),
+        (METADATA_FILE, content, backup_log.TABULAR_CLASS),
     ]
     origin = Origin(dict(LOG_FIELDS), (), (str(language),), writer.EMPTY_PARTITIONS, None)
     with folder.stage() as staged:
         for file, body, group_class in files:
             staged.add(file, [body], byte_count=len(body), last_write_time=filetime_now(), group_class=group_class)
         check_staged(staged)
-        return staged.commit(
-            name=name,
-            database_id=database_id,
-            compatibility_level=compatibility_level,
-            read_write_mode="readWrite",
-            container=origin.to_json(),
-            replaces=replaces,
-        )
+        with bound_secrets(folder.path, database_id, secrets_taken):
+            return staged.commit(
+                name=name,
+                database_id=database_id,
+                compatibility_level=compatibility_level,
+                read_write_mode="readWrite",
+                container=origin.to_json(),
+                replaces=replaces,
+            )
 
 
 def _with_secrets(changes: Sequence[Change], folder: DataFolder, replaces: DatabaseInfo) -> list[Change]:
     """
-    The same changes, and the passwords of data sources of the same name.
+    The same changes, with the secrets that data sources of the same name have in the database that is replaced.
 
-    No export says them, so a script without them does not mean that they be forgotten.
+    No export says them. A mask in their place means the stored one, and a password that is not said is not forgotten.
+
+    Raises:
+        RequestError: a mask means a secret that is not stored.
     """
     type_ = OBJECT_TYPES["DataSource"]
-    secret = [prop.name for prop in type_.properties if prop.is_secret]
+    columns = [column for type_name, column in SECRET_COLUMNS if type_name == type_.name]
+    unsaid = [prop.name for prop in type_.properties if prop.is_secret]
     with folder.read(replaces) as version, Metadata.open(version.path(METADATA_FILE)) as metadata:
-        stored = {
-            row["Name"]: {name: row[name] for name in secret if row[name]}
-            for row in metadata.rows("DataSource", ["Name", *secret])
-        }
-    return [
-        replace(change, cells={**stored.get(change.cells.get("Name"), {}), **change.cells})
-        if change.type is type_ and change.verb == "create"
-        else change
-        for change in changes
-    ]
+        stored = {row["Name"]: row for row in metadata.rows(type_.name, ["Name", *{*columns, *unsaid}])}
+
+    def with_secrets(change: Change) -> Change:
+        row = stored.get(change.cells.get("Name"))
+        if row is None or change.type is not type_ or change.verb != "create":
+            return change
+        cells = {**{column: row[column] for column in unsaid if row[column]}, **change.cells}
+        for column in columns:
+            given, secret = cells.get(column), row[column]
+            if isinstance(given, str) and isinstance(secret, str):
+                cells[column] = kept(type_.name, column, given, stored=secret, place=change.place)
+        return replace(change, cells=cells)
+
+    return [with_secrets(change) for change in changes]
 
 
 def _new_key_file() -> bytes:

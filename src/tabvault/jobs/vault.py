@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import platformdirs
 
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from tabvault.jobs.inspect import Inspection
     from tabvault.jobs.landing import ReadWriteMode, Security
     from tabvault.jobs.listing import DatabaseListing
+    from tabvault.jobs.model_creation import CreationResult
+    from tabvault.jobs.processing.request import RefreshRequest
+    from tabvault.jobs.processing.result import RefreshResult
+    from tabvault.jobs.processing.source_settings import SourceSettings
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.query import Answer
     from tabvault.jobs.reading import OpenDatabase
@@ -210,7 +215,7 @@ class Vault:
         del force
         store, file = self.store, file.removeprefix(STORAGE_PREFIX)
         store.info(file)  # a data folder is not made for a file that is not there
-        return restore_database(
+        result = restore_database(
             self.own_folder,
             store,
             file,
@@ -219,6 +224,7 @@ class Vault:
             password=password,
             progress=progress,
         )
+        return self._with_source_warnings(result)
 
     def import_file(
         self,
@@ -239,7 +245,7 @@ class Vault:
         if path.startswith(STORAGE_PREFIX):
             path = f"{STORAGE_PREFIX}{check_object_name(path.removeprefix(STORAGE_PREFIX))}"
         with self.file(path) as source:
-            return bring_in(
+            result = bring_in(
                 self.own_folder,
                 source,
                 path,
@@ -248,15 +254,65 @@ class Vault:
                 password=password,
                 progress=progress,
             )
+        return self._with_source_warnings(result)
+
+    def create(
+        self, database: str, model_file: Path, *, overwrite: bool = False, compatibility_level: int | None = None
+    ) -> CreationResult:
+        """
+        Make a database of a model in a file or folder; there are no rows in it yet.
+
+        See :func:`tabvault.jobs.model_files.read_model_file` and
+        :func:`tabvault.jobs.model_creation.create_from_definition`.
+        """
+        from tabvault.jobs.model_creation import create_from_definition
+        from tabvault.jobs.model_files import definition_of, named_places, read_model_file
+
+        check_database_name(database)
+        file = str(model_file)
+        document = read_model_file(model_file)
+        with named_places(file):
+            definition = definition_of(document, name=database, compatibility_level=compatibility_level)
+        # The data folder is not made for a file that is none.
+        result = create_from_definition(self.own_folder, definition, file=file, overwrite=overwrite)
+        return replace(result, warnings=self.sources.credential_warnings(result.database))
+
+    def script(self, database: str) -> dict[str, Any]:
+        """The ``database`` object of TMSL; see :func:`tabvault.jobs.model_files.script_database`."""
+        from tabvault.jobs.model_files import script_database
+
+        with self.folder.read(database) as version:
+            return script_database(version)
+
+    def _with_source_warnings(self, result: RestoreResult) -> RestoreResult:
+        """The same, and which data sources need a credential here before a refresh."""
+        return replace(result, warnings=(*result.warnings, *self.sources.credential_warnings(result.database)))
 
     def drop(self, database: str) -> None:
         """
-        Remove a database; its backups stay.
+        Remove a database, and the credentials of its data sources; its backups stay.
 
         Raises:
             DatabaseNotFoundError: no such database.
         """
-        self.folder.drop(self.folder.find(database))
+        info = self.folder.find(database)
+        self.folder.drop(info)
+        self.sources.forget(info)
+
+    @property
+    def sources(self) -> SourceSettings:
+        """Where the databases get their rows from; errors as :attr:`folder`."""
+        from tabvault.jobs.processing.source_settings import SourceSettings
+
+        return SourceSettings(self.folder, self.data)
+
+    def refresh(
+        self, database: str, request: RefreshRequest, *, progress: Callable[[Progress], None] | None = None
+    ) -> RefreshResult:
+        """See :func:`tabvault.jobs.processing.refresh.refresh_database`."""
+        from tabvault.jobs.processing.refresh import refresh_database
+
+        return refresh_database(self.own_folder, database, request, self.sources.access, progress=progress)
 
     def inspect(
         self, path: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None

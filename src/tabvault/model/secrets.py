@@ -12,8 +12,9 @@ a JSON text            the values of names that name a secret, at any depth; who
 
 A server of Microsoft does likewise: it hands out a connection string without its password. Clients write back what they
 read. So a text that is the stored one masked means the stored one, and in a changed text each mask means the secret
-that is stored under the same key. A mask that means nothing is refused: stored as a password, it would replace the real
-one, and nobody would notice before the next refresh.
+that is stored under the same key. A mask that means nothing is refused in an object that is there: stored as a password,
+it would replace the real one, and nobody would notice before the next refresh. In a new object it says that there is
+none.
 
 Source: the grammar of OLE DB connection strings (``key=value;``, quotes, ``==`` for an equals sign in a key). Encrypted
 ones were read off genuine files: base 64 in lines, 288 characters and more.
@@ -93,13 +94,14 @@ def kept(type_name: str, column: str, given: str, *, stored: str | None, place: 
         place: where the request says so, for errors.
 
     Returns:
-        *stored* where *given* is that, masked; else *given*, the stored secrets in the place of masks.
+        *stored* where *given* is that, masked; else *given*, the stored secrets in the place of masks. A new object has
+        no secret yet: its masks stay, and a credential has to be set for it.
 
     Raises:
         RequestError: no secret is stored that a mask could mean; the key is in the message.
     """
     rewrite = SECRET_COLUMNS.get((type_name, column))
-    if rewrite is None or MASK not in given:
+    if rewrite is None or MASK not in given or stored is None:
         return given
     if stored and (given == stored or _is_mask_of(given, stored, rewrite)):
         return stored

@@ -244,9 +244,23 @@ def undo_changes(database: str, *, user: str = "alice") -> None:
     _database(database, user).Model.UndoLocalChanges()
 
 
-def refresh(database: str, kind: str, *, user: str = "alice") -> None:
+def refresh(
+    database: str,
+    kind: str,
+    table: str | None = None,
+    partition: str | None = None,
+    *,
+    save: bool = True,
+    user: str = "alice",
+) -> None:
+    """Ask for it of the model, of a table or of a partition; with ``save=False`` it goes with the next changes."""
     model = _database(database, user).Model
-    model.RequestRefresh(getattr(Tom.RefreshType, kind))
+    target = model if table is None else model.Tables[table]
+    if partition is not None:
+        target = target.Partitions[partition]
+    target.RequestRefresh(getattr(Tom.RefreshType, kind))
+    if not save:
+        return
     try:
         model.SaveChanges()
     finally:

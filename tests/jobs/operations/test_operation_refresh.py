@@ -42,7 +42,7 @@ def test_who_may_only_process_clears_the_values_and_the_job_is_a_refresh(server:
         with server.operations.begin_refresh(PRO, "shop") as alteration:
             alteration.change([CLEAR_MODEL])
             task = server.operations.commit_alteration(PRO, alteration)
-            assert (task.kind, task.options) == (JobKind.REFRESH, {"type": "clearValues"})
+            assert (task.kind, task.options) == (JobKind.REFRESH, {})
             assert server.operations.run(PRO, task)["version"] == expected_version
         assert set(row_counts(server, "shop").values()) == {0}
         assert server.vault.verify("shop").ok

@@ -15,7 +15,9 @@ import typer.main
 from tabvault.errors import TabvaultError
 from tabvault.faces.cli import (
     backup,
+    create,
     databases,
+    datasource,
     drop,
     export,
     failure,
@@ -25,7 +27,9 @@ from tabvault.faces.cli import (
     keys,
     output,
     query,
+    refresh,
     restore,
+    script,
     serve,
     storage,
     streams,
@@ -40,6 +44,7 @@ _storage = typer.Typer(rich_markup_mode=None)
 _user = typer.Typer(rich_markup_mode=None)
 _key = typer.Typer(rich_markup_mode=None)
 _firewall = typer.Typer(rich_markup_mode=None)
+_datasource = typer.Typer(rich_markup_mode=None)
 
 
 def _example(text: str) -> str:
@@ -47,11 +52,14 @@ def _example(text: str) -> str:
 
 
 app.command("import", epilog=_example("import ~/Sales.pbix Sales"))(import_.import_)
+app.command(epilog=_example("create Sales ~/Sales.SemanticModel"))(create.create)
 app.command(epilog=_example("databases"))(databases.databases)
 app.command(epilog=_example("backup Sales sales/monday.abf --encrypt --password-file ~/.sales-password"))(backup.backup)
 app.command(epilog=_example("restore sales/monday.abf Sales_Test --security skipMembership"))(restore.restore)
+app.command(epilog=_example("refresh Sales --type full --table Orders"))(refresh.refresh)
 app.command(epilog=_example("drop Sales_Test --yes"))(drop.drop)
 app.command(epilog=_example("query Sales 'SELECT Region, sum(Amount) FROM Orders GROUP BY Region'"))(query.query)
+app.command(epilog=_example("script Sales --output sales.bim"))(script.script)
 app.command(epilog=_example("inspect storage:sales/monday.abf"))(inspect.inspect)
 app.command(epilog=_example("verify storage:sales/monday.abf --password-file ~/.sales-password"))(verify.verify)
 app.command(epilog=_example("export Sales --to ~/sales --format csv"))(export.export)
@@ -78,6 +86,14 @@ _firewall.command(epilog=_example("firewall enable"))(firewall.enable)
 _firewall.command(epilog=_example("firewall disable"))(firewall.disable)
 _firewall.command(epilog=_example("firewall add office 192.0.2.1 192.0.2.254"))(firewall.add)
 _firewall.command(epilog=_example("firewall remove office"))(firewall.remove)
+app.add_typer(_datasource, name="datasource")
+_datasource.command("list", epilog=_example("datasource list Sales"))(datasource.list_)
+_datasource.command(epilog=_example("datasource set-credential Sales Warehouse reader"))(datasource.set_credential)
+_datasource.command(epilog=_example("datasource remove-credential Sales Warehouse"))(datasource.remove_credential)
+_datasource.command("test", epilog=_example("datasource test Sales Warehouse"))(datasource.connect)
+_datasource.command(epilog=_example("datasource folders"))(datasource.folders)
+_datasource.command(epilog=_example("datasource allow-folder /srv/exports"))(datasource.allow_folder)
+_datasource.command(epilog=_example("datasource disallow-folder /srv/exports"))(datasource.disallow_folder)
 
 
 def _show_version(wanted: bool) -> None:
@@ -121,6 +137,12 @@ def _key_commands(context: typer.Context, data: DataBefore = None, as_json: Json
 @_firewall.callback(invoke_without_command=True)
 def _firewall_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
     """Firewall of the server: show, enable, disable, and its rules."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_datasource.callback(invoke_without_command=True)
+def _datasource_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Data sources: list, test, their credentials, and the folders that may be read."""
     _before_subcommand(context, data, as_json=as_json)
 
 

@@ -100,6 +100,27 @@ def with_password(password_file: str | None, file: str, action: Callable[[str | 
     return action(_ask(f"Password of {printable(file)}: "))
 
 
+def existing_password(password_file: str | None, of: str) -> str:
+    """
+    A password that something else knows already: from the file, or asked for once.
+
+    Args:
+        password_file: file with the password, ``-`` for standard input, or None.
+        of: whose, as the question names it.
+
+    Raises:
+        PasswordRequiredError: no file is named and there is no terminal to ask on.
+        PasswordError: the file cannot be used, or nothing was typed.
+    """
+    if password_file is not None:
+        return read_password(password_file)
+    if not _can_ask():
+        raise PasswordRequiredError(
+            "a password is needed and there is no terminal to ask on", hint="give the password in a file"
+        )
+    return _checked(_ask(f"Password of {printable(of)}: "), "the password")
+
+
 def asked_for(question: str) -> str | None:
     """
     What is typed at *question*; None where there is no terminal to ask on.

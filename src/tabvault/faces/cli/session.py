@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tabvault.errors import DatabaseNotFoundError, FormatError, ObjectNotFoundError, StorageError, TabvaultError
 from tabvault.faces.cli.progress_bar import ProgressBar
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tabvault.jobs.inspect import Inspection
     from tabvault.jobs.landing import ReadWriteMode, Security
     from tabvault.jobs.listing import DatabaseListing
+    from tabvault.jobs.model_creation import CreationResult
+    from tabvault.jobs.processing.request import RefreshRequest
+    from tabvault.jobs.processing.result import RefreshResult
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.query import Answer
     from tabvault.jobs.restore import RestoreResult
@@ -130,8 +133,24 @@ class CommandVault(Protocol):
         """A database of a file anywhere."""
         ...
 
+    def create(
+        self, database: str, model_file: Path, *, overwrite: bool, compatibility_level: int | None
+    ) -> CreationResult:
+        """A database of a model in a file or folder of this machine."""
+        ...
+
+    def script(self, database: str) -> dict[str, Any]:
+        """The model of a database, as the ``database`` object of TMSL."""
+        ...
+
     def drop(self, database: str) -> None:
         """Remove a database."""
+        ...
+
+    def refresh(
+        self, database: str, request: RefreshRequest, *, progress: Callable[[Progress], None] | None
+    ) -> RefreshResult:
+        """The rows of a database read anew."""
         ...
 
     def inspect(self, path: str, *, password: str | None, progress: Callable[[Progress], None] | None) -> Inspection:

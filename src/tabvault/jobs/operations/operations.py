@@ -25,9 +25,12 @@ from tabvault.jobs.attachment import attach_database, detach_database
 from tabvault.jobs.backup import backup_version
 from tabvault.jobs.creation import create_database
 from tabvault.jobs.database_name import STORAGE_PREFIX
+from tabvault.jobs.operations.data_sources import DataSources
 from tabvault.jobs.operations.opened_versions import OpenedVersions
+from tabvault.jobs.operations.refreshes import Refreshes
 from tabvault.jobs.operations.task import Task, TaskDesk
 from tabvault.jobs.operations.visibility import Visibility
+from tabvault.jobs.processing.source_settings import SourceSettings
 from tabvault.jobs.runner.exclusion import JobKind
 
 if TYPE_CHECKING:
@@ -63,6 +66,10 @@ class Operations(TaskDesk):
         folder: the same data folder.
         runner: of the jobs.
         audit: of administrative operations.
+
+    Attributes:
+        refreshes: makes tasks that refresh.
+        sources: where databases get their rows from.
     """
 
     def __init__(self, vault: Vault, folder: DataFolder, runner: JobRunner, audit: AuditLog) -> None:
@@ -71,6 +78,9 @@ class Operations(TaskDesk):
         self._vault = vault
         self._folder = folder
         self._visibility = Visibility(folder)
+        self._settings = SourceSettings(folder, vault.data)
+        self.refreshes = Refreshes(self, folder, self._settings)
+        self.sources = DataSources(self._visibility, self._settings, audit)
 
     def close(self) -> None:
         """Keep no database open any more. Twice is allowed."""
@@ -253,7 +263,7 @@ class Operations(TaskDesk):
         permissions.require_backup()
 
         def work(job: JobContext) -> object:
-            now, permissions = self._again(caller, info)
+            now, permissions = self.again(caller, info)
             permissions.require_backup()
             return self._vault.verify(now.name, progress=job.progress)
 
@@ -277,14 +287,21 @@ class Operations(TaskDesk):
 
     def drop(self, caller: Caller, database: str) -> Task:
         """
-        Remove a database.
+        Remove a database, and the credentials of its data sources; its backups stay.
 
         Raises:
             DatabaseNotFoundError, NotAuthorizedError: as :meth:`find`, or he does not administer it.
         """
         info, permissions = self._visibility.find(caller, database)
         permissions.require_administrator("drop")
-        return Task(JobKind.DROP, info.name, {}, lambda _: self._folder.drop(self._administered(caller, info, "drop")))
+
+        def work(_: JobContext) -> object:
+            dropped = self._administered(caller, info, "drop")
+            self._folder.drop(dropped)
+            self._settings.forget(dropped)
+            return None
+
+        return Task(JobKind.DROP, info.name, {}, work)
 
     def detach(self, caller: Caller, database: str, *, password: str | None = None) -> Task:
         """
@@ -403,7 +420,7 @@ class Operations(TaskDesk):
 
     def begin_refresh(self, caller: Caller, database: str) -> Alteration:
         """
-        Begin to take values of a database away; as :meth:`begin_alteration`, for those who may process it.
+        Begin to change the values of a database; as :meth:`begin_alteration`, for those who may process it.
 
         Raises:
             DatabaseNotFoundError, NotAuthorizedError: as :meth:`find`, or he may not process it.
@@ -417,21 +434,21 @@ class Operations(TaskDesk):
         """
         The end of an alteration: its changes become those of the database.
 
-        Who may process the database may take its values away; any other change is for its administrators, however the
+        Who may process the database may change its values; any other change is for its administrators, however the
         alteration was begun.
         """
         is_refresh = alteration.is_refresh
 
         def work(_: JobContext) -> object:
             if is_refresh:
-                self._again(caller, alteration.info)[1].require_refresh()
+                self.again(caller, alteration.info)[1].require_refresh()
             else:
                 self._administered(caller, alteration.info, "alter")
             info = alteration.commit()
             return {"database": info.name, "version": info.version}
 
         if is_refresh:
-            return Task(JobKind.REFRESH, alteration.info.name, {"type": "clearValues"}, work)
+            return Task(JobKind.REFRESH, alteration.info.name, {}, work)
         return Task(JobKind.ALTER, alteration.info.name, {}, work)
 
     @contextmanager
@@ -442,7 +459,7 @@ class Operations(TaskDesk):
         Raises:
             NotAuthorizedError: it is gone.
         """
-        now, _ = self._again(caller, info)
+        now, _ = self.again(caller, info)
         with self._opened.open(now) as opened:
             yield opened
 
@@ -453,11 +470,11 @@ class Operations(TaskDesk):
         Raises:
             NotAuthorizedError: he does not any more, or it is gone.
         """
-        now, permissions = self._again(caller, info)
+        now, permissions = self.again(caller, info)
         permissions.require_administrator(action)
         return now
 
-    def _again(self, caller: Caller, info: DatabaseInfo) -> tuple[DatabaseInfo, DatabasePermissions]:
+    def again(self, caller: Caller, info: DatabaseInfo) -> tuple[DatabaseInfo, DatabasePermissions]:
         """
         The database as it is at its turn, and what *caller* may do there: it may have been restored over since.
 

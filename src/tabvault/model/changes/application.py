@@ -296,7 +296,7 @@ class Application:
             resolved = self._resolution.resolved(change, name, value)
             if isinstance(resolved, str):
                 before = stored.get(name)
-                before = before if isinstance(before, str) else None
+                before = before if isinstance(before, str) else "" if stored else None
                 resolved = kept(type_.name, name, resolved, stored=before, place=change.place)
             is_said = resolved not in (None, "", default_cell(type_, type_[name]))
             if is_said and (name not in columns or type_[name].minimum_level > self._level):

@@ -29,6 +29,7 @@ RECORDED_OPTIONS: Final = frozenset(
         "force",
         "format",
         "ignore_incompatibilities",
+        "keep_calculated",
         "name",
         "objects",
         "overwrite",

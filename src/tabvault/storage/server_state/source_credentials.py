@@ -22,6 +22,7 @@ from tabvault.storage.server_state.sealing import SEALED_OVERHEAD_BYTE_COUNT, se
 from tabvault.storage.server_state.state_file import read_state, write_state
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tabvault.storage.server_state.state_file import StateValue
@@ -89,7 +90,7 @@ def bind_credential(
     others = [bound for bound in load_credentials(data_folder) if bound.key != new.key]
     if len(others) >= CREDENTIAL_COUNT_MAX:
         raise RequestError(f"{CREDENTIAL_COUNT_MAX} credentials are bound, and no more can be")
-    _save(data_folder, [*others, new])
+    save_credentials(data_folder, [*others, new])
 
 
 def unbind_credential(data_folder: Path, *, database_id: str, data_source: str | None = None) -> bool:
@@ -108,7 +109,7 @@ def unbind_credential(data_folder: Path, *, database_id: str, data_source: str |
     ]
     if len(kept) == len(before):
         return False
-    _save(data_folder, kept)
+    save_credentials(data_folder, kept)
     return True
 
 
@@ -133,7 +134,13 @@ def _about(bound: BoundCredential) -> str:
     return f"data source {bound.data_source!r} of database {bound.database_id!r} at {bound.address}"
 
 
-def _save(data_folder: Path, credentials: list[BoundCredential]) -> None:
+def save_credentials(data_folder: Path, credentials: Sequence[BoundCredential]) -> None:
+    """
+    Make *credentials* all that are bound.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     write_state(
         data_folder,
         CREDENTIALS_FILE,

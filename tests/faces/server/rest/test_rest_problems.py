@@ -109,17 +109,28 @@ BODIES = {
     "RuleRequest": {"start": "10.0.0.1", "end": "10.0.0.2"},
     "FirewallRequest": {"enabled": True},
     "ProvidersRequest": {"providers": []},
+    "RefreshBody": {},
+    "CredentialRequest": {"user": "reader", "password": "x"},
+    "FolderRequest": {"folder": "/nothing/there"},
 }
 """What could be done, by him who may."""
 
+QUERIES = {"FolderParameters": {"folder": "/nothing/there"}}
+"""Parameters that have to be there."""
+
 
 def send(local: LocalServer, action: Action, user=ADMINISTRATOR, **more) -> httpx.Response:
-    path = f"{PREFIX}{action.path}".format(name="nothing_there", id="0" * 32, path="nothing/there.abf")
+    path = f"{PREFIX}{action.path}".format(
+        name="nothing_there", id="0" * 32, path="nothing/there.abf", source="Warehouse"
+    )
     options: dict = {}
     if isinstance(action.body, Content):
         options = {"content": b"x", "headers": {"Content-Type": action.body.media_types[0]}}
     elif action.body is not None:
         options = {"json": BODIES[action.body.__name__]}
+    needed = QUERIES.get(action.query.__name__)
+    if needed is not None:
+        more["params"] = needed | more.get("params", {})
     options["headers"] = options.get("headers", {}) | more.pop("headers", {})
     return local.client(user).request(action.method, path, **options, **more)
 
@@ -177,7 +188,7 @@ def test_a_user_without_any_role_gets_nothing_done(local, action):
 
 WITH_JSON = [action for action in ACTIONS if action.body is not None and not isinstance(action.body, Content)]
 with_json = pytest.mark.parametrize("action", WITH_JSON, ids=[f"{a.method} {a.path}" for a in WITH_JSON])
-PATHS = {"name": "shop", "id": "0"}
+PATHS = {"name": "shop", "id": "0", "source": "Warehouse"}
 
 
 def body(local: LocalServer, action: Action, content: bytes, content_type="application/json") -> httpx.Response:

@@ -12,7 +12,7 @@ import datetime
 import http.client
 import json
 import secrets
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -29,7 +29,10 @@ from tabvault.jobs.database_name import STORAGE_PREFIX, check_database_name
 from tabvault.jobs.export import export_tables
 from tabvault.jobs.inspect import Inspection, RoleSummary, TableSummary
 from tabvault.jobs.listing import DatabaseListing
+from tabvault.jobs.model_creation import CreationResult, count_of, name_taken
+from tabvault.jobs.model_files import definition_of, named_places, read_model_file
 from tabvault.jobs.opening import open_backup
+from tabvault.jobs.processing.result import FoldedColumn, RefreshedPartition, RefreshResult
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.jobs.query import Answer
 from tabvault.jobs.query import query as query_opened
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.export import ExportedFile, ExportFormat
     from tabvault.jobs.landing import ReadWriteMode, Security
+    from tabvault.jobs.processing.request import RefreshRequest
     from tabvault.jobs.progress import Progress
 
 _ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -168,9 +172,60 @@ class RemoteVault:
             result = self.restore(passing, name, overwrite=overwrite, password=password, progress=progress)
         return replace(result, file=path)
 
+    def create(
+        self, database: str, model_file: Path, *, overwrite: bool = False, compatibility_level: int | None = None
+    ) -> CreationResult:
+        """A database of the server, of a model in a file or folder of this machine."""
+        check_database_name(database)
+        file = str(model_file)
+        document = read_model_file(model_file)
+        with named_places(file):
+            definition = definition_of(document, name=database, compatibility_level=compatibility_level)
+        level = definition.compatibility_level
+        assert level is not None, "the definition has a level"
+        content = {"name": database, "compatibilityLevel": level, "model": document.get("model", {})}
+        existing = [one.name for one in self.databases() if one.name.casefold() == database.casefold()]
+        if existing and not overwrite:
+            raise name_taken(existing[0])
+        with named_places(file):
+            made = self._job(f"/databases?overwrite={'true' if overwrite else 'false'}", content, None)
+        with self._expected():
+            return CreationResult(
+                database=str(made["database"]),
+                id=str(made["id"]),
+                compatibility_level=level,
+                file=file,
+                table_count=count_of(definition, "Table"),
+                measure_count=count_of(definition, "Measure"),
+                replaced=bool(existing),
+            )
+
+    def script(self, database: str) -> dict[str, Any]:
+        """The model of a database of the server."""
+        document = self._connection.get(f"/databases/{quoted(database)}/model")
+        if not isinstance(document, dict):
+            raise unexpected(self._connection.url)
+        return document
+
     def drop(self, database: str) -> None:
         """Remove a database; its backups stay."""
         result_of_job(self._connection, "DELETE", f"/databases/{quoted(database)}", None, None)
+
+    def refresh(
+        self, database: str, request: RefreshRequest, *, progress: Callable[[Progress], None] | None = None
+    ) -> RefreshResult:
+        """The rows of a database of the server read anew."""
+        options = {
+            "type": request.kind.value,
+            "objects": [asdict(target) for target in request.targets] or None,
+            "keep_calculated": request.keep_calculated,
+            "max_parallelism": request.parallelism,
+        }
+        document = self._job(f"/databases/{quoted(database)}/refreshes", options, progress)
+        with self._expected():
+            partitions = tuple(self._built(RefreshedPartition, one) for one in document["partitions"])
+            folded = tuple(self._built(FoldedColumn, one) for one in document["folded"])
+            return self._built(RefreshResult, {**document, "partitions": partitions, "folded": folded})
 
     def inspect(
         self, path: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from tabvault.faces.server.rest.models import NoParameters
 from tabvault.jobs.operations.administration import Administration
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from tabvault.faces.server.service import Service
     from tabvault.jobs.operations.caller import Caller
+
+BODY_BYTE_COUNT_MAX: Final = 1 << 20
+"""Far more than most requests need; the longest of them is a firewall with all its rules."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler: TypeAlias = "Callable[[Call[Any, Any]], Any]"
@@ -94,6 +97,7 @@ class Action:
         status: of a successful answer.
         headers: of a successful answer, by name with what they say.
         refusals: statuses that this action may answer besides those that every one may.
+        body_byte_count_max: how long a JSON body may be.
     """
 
     method: Method
@@ -105,3 +109,4 @@ class Action:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     refusals: tuple[int, ...] = ()
+    body_byte_count_max: int = BODY_BYTE_COUNT_MAX

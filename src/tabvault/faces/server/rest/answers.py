@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
 
 from tabvault.jobs.listing import BackupState  # noqa: TC001 - pydantic looks at annotations
+from tabvault.jobs.processing.source_listing import CredentialState  # noqa: TC001 - likewise
 from tabvault.jobs.runner.exclusion import JobKind  # noqa: TC001 - likewise
 from tabvault.storage.server_state.audit_line import Phase  # noqa: TC001 - likewise
 from tabvault.storage.server_state.job import JobState  # noqa: TC001 - likewise
@@ -151,6 +152,77 @@ class Jobs(Content):
     """Jobs, the latest first."""
 
     jobs: list[Job]
+
+
+RefreshStatus = Literal["notStarted", "inProgress", "succeeded", "failed", "cancelled"]
+
+
+class RefreshObject(Content):
+    """A table or a partition of a refresh."""
+
+    table: str
+    partition: str | None
+    status: RefreshStatus
+
+
+class RefreshMessage(Content):
+    """What there is to say of a refresh."""
+
+    message: str
+    type: Literal["Error", "Warning"]
+    code: str | None
+
+
+class Refresh(Job):
+    """
+    A refresh: a job, and the same in the words of the asynchronous refresh of Azure Analysis Services.
+
+    `objects` are those that were asked for, and once it has succeeded the partitions that were read.
+    """
+
+    refreshId: str  # noqa: N815 - the word of that service
+    startTime: Moment  # noqa: N815 - the word of that service
+    endTime: Moment | None  # noqa: N815 - the word of that service
+    type: str
+    currentRefreshType: str  # noqa: N815 - the word of that service
+    status: RefreshStatus
+    objects: list[RefreshObject]
+    messages: list[RefreshMessage]
+
+
+class Refreshes(RootModel[list[Refresh]]):
+    """Refreshes, the latest first."""
+
+
+# ---- data sources
+
+
+class DataSource(Content):
+    """
+    A place that rows come from.
+
+    `credential` says whether there is one for its address; what it is, nobody is shown. `problem` is why partitions
+    cannot be refreshed from it, as far as that shows without asking it.
+    """
+
+    name: str
+    kind: str | None
+    address: str
+    tables: list[str]
+    credential: CredentialState
+    problem: str | None
+
+
+class DataSources(Content):
+    """All data sources of a database, by name."""
+
+    data_sources: list[DataSource]
+
+
+class SourceFolders(Content):
+    """The folders whose files may be read."""
+
+    folders: list[str]
 
 
 # ---- files

@@ -14,11 +14,13 @@ from tabvault.faces.server.rest.action import Answer, Call
 from tabvault.faces.server.rest.jobs import submitted
 from tabvault.faces.server.rest.models import NoParameters
 from tabvault.jobs.listing import listing_of
+from tabvault.jobs.model_files import definition_of
 from tabvault.model.tmsl.export import tmsl_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from tabvault.faces.server.rest.models import CreationParameters, CreationRequest
     from tabvault.jobs.access.authorization import DatabasePermissions
     from tabvault.jobs.listing import DatabaseListing
     from tabvault.storage.contract import ObjectStore
@@ -68,6 +70,25 @@ def model(call: Plain) -> Response:
             reading.database.metadata, name=info.name, id=info.id, compatibility_level=info.compatibility_level
         )
     return JSONResponse(document)
+
+
+def create(call: Call[CreationRequest, CreationParameters]) -> Answer | Response:
+    """
+    Make a database of a model, by a job. It has no rows before its first refresh.
+
+    For server administrators; in the place of a database for its administrators.
+    """
+    body = call.body
+    definition = definition_of({"model": body.model}, name=body.name, compatibility_level=body.compatibility_level)
+    assert definition.compatibility_level is not None, "the definition has a level"
+    task = call.service.operations.create(
+        call.caller,
+        definition.name,
+        compatibility_level=definition.compatibility_level,
+        model=definition.model,
+        replace=call.query.overwrite,
+    )
+    return submitted(call, task)
 
 
 def drop(call: Plain) -> Answer | Response:

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from tabvault.errors import RequestError
 from tabvault.faces.server.authentication import caller_of
 from tabvault.faces.server.body import drop_body, read_body
-from tabvault.faces.server.rest.action import Answer, Call, Content
+from tabvault.faces.server.rest.action import BODY_BYTE_COUNT_MAX, Answer, Call, Content
 from tabvault.faces.server.rest.problems import HttpError, problem_response
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from tabvault.faces.server.rest.action import Action
     from tabvault.faces.server.service import Service
-
-BODY_BYTE_COUNT_MAX: Final = 1 << 20
-"""Far more than any request needs; the longest is a firewall with all its rules."""
 
 _DROPPED_BYTE_COUNT_MAX: Final = 16 << 20
 """How much of a refused body is read away: an answer before the end of a request makes some clients lose it."""
@@ -110,7 +107,7 @@ async def _body(request: Request, action: Action) -> BaseModel | None:
         raise HttpError(415, f"the content type is {media_type[:100]!r}", hint=f"send {' or '.join(taken)}")
     if isinstance(action.body, Content):
         return None
-    data = await read_body(request, BODY_BYTE_COUNT_MAX)
+    data = await read_body(request, action.body_byte_count_max)
     return await run_in_threadpool(_parsed, action.body, data)
 
 

@@ -18,7 +18,7 @@ from tabvault.jobs.runner.exclusion import JobKind, exclude_each_other
 from tabvault.storage.server_state.job import database_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pydantic import SecretStr
     from starlette.responses import Response
@@ -44,10 +44,15 @@ def submitted(call: Call[Any, Any], task: Task) -> Answer | Response:
     try:
         job = call.service.operations.submit(call.caller, task)
     except JobConflictError as error:
-        active = call.service.runner.active()
-        other = next((job.id for job in active if exclude_each_other(task.kind, task.database, job)), None)
-        return problem_response(error, call.request.url.path, job=other)
+        return conflict(call, task, error)
     return Answer(_shown(job), {"Location": f"{JOBS_PATH}/{quote(job.id)}"})
+
+
+def conflict(call: Call[Any, Any], task: Task, error: JobConflictError) -> Response:
+    """The answer to somebody whose *task* another job is in the way of."""
+    active = call.service.runner.active()
+    other = next((job.id for job in active if exclude_each_other(task.kind, task.database, job)), None)
+    return problem_response(error, call.request.url.path, job=other)
 
 
 def password_text(password: SecretStr | None) -> str | None:
@@ -153,16 +158,7 @@ def jobs_of(kind: JobKind) -> Callable[[Call[None, TaskJobsParameters]], Answer]
     """Lists the jobs of *kind* on a database."""
 
     def listed(call: Call[None, TaskJobsParameters]) -> Answer:
-        query = call.query
-        found = call.jobs.list(
-            call.caller,
-            database=call.path["name"],
-            kind=kind,
-            state=query.state,
-            limit=query.limit,
-            before=query.before,
-        )
-        return Answer(answers.Jobs(jobs=[_shown(job) for job in found]))
+        return Answer(answers.Jobs(jobs=[_shown(job) for job in jobs_of_database(call, kind)]))
 
     listed.__doc__ = f"List the {kind} jobs of a database, as far as one may see them."
     return listed
@@ -172,7 +168,7 @@ def job_of(kind: JobKind) -> Callable[[Call[None, NoParameters]], Answer]:
     """Shows a job of *kind* on a database."""
 
     def shown(call: Call[None, NoParameters]) -> Answer:
-        return Answer(_shown(_of_database(call, kind)))
+        return Answer(_shown(job_of_database(call, kind)))
 
     shown.__doc__ = f"Show a {kind} job of a database and how far it is."
     return shown
@@ -182,7 +178,7 @@ def cancel_of(kind: JobKind) -> Callable[[Call[None, NoParameters]], Answer]:
     """Cancels a job of *kind* on a database."""
 
     def cancelled(call: Call[None, NoParameters]) -> Answer:
-        return Answer(_shown(call.jobs.cancel(call.caller, _of_database(call, kind).id)))
+        return Answer(_shown(call.jobs.cancel(call.caller, job_of_database(call, kind).id)))
 
     cancelled.__doc__ = f"""Cancel a {kind} job of a database.
 
@@ -191,7 +187,20 @@ def cancel_of(kind: JobKind) -> Callable[[Call[None, NoParameters]], Answer]:
     return cancelled
 
 
-def _of_database(call: Call[None, NoParameters], kind: JobKind) -> Job:
+def jobs_of_database(call: Call[None, TaskJobsParameters], kind: JobKind) -> Sequence[Job]:
+    """The jobs of *kind* on the database of the path."""
+    query = call.query
+    return call.jobs.list(
+        call.caller,
+        database=call.path["name"],
+        kind=kind,
+        state=query.state,
+        limit=query.limit,
+        before=query.before,
+    )
+
+
+def job_of_database(call: Call[None, NoParameters], kind: JobKind) -> Job:
     """The job of the path, if it is of that kind and of that database; by the name that it was asked for under."""
     found = call.jobs.get(call.caller, call.path["id"])
     if found.kind != kind or found.database is None or database_key(found.database) != database_key(call.path["name"]):

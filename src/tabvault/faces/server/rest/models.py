@@ -8,7 +8,7 @@ place. Passwords are ``SecretStr``: they show in no error, log or traceback.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AwareDatetime,
@@ -26,6 +26,7 @@ from tabvault.jobs.access.passwords import PASSWORD_LENGTH_MAX
 from tabvault.jobs.access.principal import Scope
 from tabvault.jobs.database_name import NAME_CHAR_COUNT_MAX
 from tabvault.jobs.landing import ReadWriteMode, Security  # noqa: TC001 - likewise
+from tabvault.jobs.processing.request import PARALLELISM_DEFAULT, PARALLELISM_MAX, RefreshKind
 from tabvault.jobs.runner.exclusion import JobKind  # noqa: TC001 - likewise
 from tabvault.storage.names import NAME_CHARACTER_COUNT_MAX
 from tabvault.storage.server_state.firewall_rules import RULE_COUNT_MAX
@@ -76,6 +77,8 @@ FilePassword = Annotated[
     SecretStr | None, Field(max_length=PASSWORD_LENGTH_MAX, description="Of the file, where it is encrypted.")
 ]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=512)]
+Folder = Annotated[str, Field(min_length=1, max_length=4096, description="Absolute path on the server.")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 
@@ -136,8 +139,111 @@ class NamingRestoreRequest(RestoreRequest):
     database: DatabaseName | None = Field(None, description="Its name; the one in the file if null.")
 
 
+class CreationRequest(Body):
+    """A new database: the `database` object of TMSL, as a `model.bim` has it."""
+
+    name: DatabaseName
+    compatibility_level: int | None = Field(
+        None, alias="compatibilityLevel", ge=1, le=1_000_000, description="That of new databases if null."
+    )
+    model: dict[str, Any] = Field(description="The `model` object of TMSL.")
+
+
+class CreationParameters(Parameters):
+    """How a database is made."""
+
+    overwrite: Flag = Field(False, description="Replace the database of that name.")
+
+
 class NoOptions(Body):
     """There is nothing to say: an empty object."""
+
+
+class RefreshObject(Body):
+    """A table, or one of its partitions."""
+
+    table: ObjectName
+    partition: ObjectName | None = None
+
+
+_SPELLINGS: Final = {
+    "Type": "type",
+    "CommitMode": "commit_mode",
+    "commitMode": "commit_mode",
+    "MaxParallelism": "max_parallelism",
+    "maxParallelism": "max_parallelism",
+    "RetryCount": "retry_count",
+    "retryCount": "retry_count",
+    "Objects": "objects",
+}
+"""Members as the asynchronous refresh of Azure Analysis Services spells them."""
+
+
+def _show_spellings(schema: dict[str, Any]) -> None:
+    members = schema["properties"]
+    members.update({spelling: members[name] for spelling, name in _SPELLINGS.items()})
+
+
+def _refresh_word(word: Any) -> Any:
+    """A type or a commit mode, in any case of letters."""
+    if isinstance(word, str):
+        return next((known for known in _REFRESH_WORDS if known.lower() == word.lower()), word)
+    return word
+
+
+_REFRESH_WORDS: Final = (*RefreshKind, "transactional", "partialBatch")
+
+
+class RefreshBody(Body):
+    """A refresh; members may also be spelled as Azure Analysis Services does (`Type`, `MaxParallelism`, ...)."""
+
+    model_config = ConfigDict(json_schema_extra=_show_spellings)
+
+    type: Annotated[RefreshKind, BeforeValidator(_refresh_word)] = RefreshKind.AUTOMATIC
+    commit_mode: Annotated[Literal["transactional", "partialBatch"], BeforeValidator(_refresh_word)] = Field(
+        "transactional", description="`partialBatch` is refused: a refresh is done as a whole, or not."
+    )
+    max_parallelism: int = Field(
+        PARALLELISM_DEFAULT, ge=1, le=PARALLELISM_MAX, description="Partitions that are read at a time."
+    )
+    retry_count: int = Field(0, ge=0, le=10, description="How often to try again where a source cannot be reached.")
+    objects: Annotated[list[RefreshObject], Field(min_length=1, max_length=10_000)] | None = Field(
+        None, description="Tables and partitions; the whole database if null."
+    )
+    keep_calculated: bool = Field(
+        False, description="Calculated columns and tables keep their values, which may be out of date then."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_as_ours(cls, members: Any) -> Any:
+        if not isinstance(members, dict):
+            return members
+        ours = {_SPELLINGS.get(name, name): value for name, value in members.items()}
+        if len(ours) != len(members):
+            raise ValueError("a member is there in two spellings")
+        return ours
+
+
+class CredentialRequest(Body):
+    """A credential of a data source."""
+
+    user: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+        None, description="The one that the model names if null."
+    )
+    password: Password
+
+
+class FolderRequest(Body):
+    """A folder of the server."""
+
+    folder: Folder
+
+
+class FolderParameters(Parameters):
+    """Which folder."""
+
+    folder: Folder
 
 
 class FileRequest(Body):

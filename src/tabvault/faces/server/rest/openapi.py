@@ -27,6 +27,7 @@ _VARIABLES: Final = {
     "name": "Name; a slash in it is written `%2F`.",
     "id": "As it stands in the answer that made it.",
     "path": "Name in the backup storage, folders allowed.",
+    "source": "Name of the data source; a slash in it is written `%2F`.",
 }
 _REFUSALS: Final[Mapping[int, str]] = {
     400: "The request does not say what it should.",
@@ -41,8 +42,9 @@ _REFUSALS: Final[Mapping[int, str]] = {
     422: "A file or a model is damaged, or not one that is read.",
     429: "Log-ins failed too often; `Retry-After` says when to come again.",
     500: "A mistake of the program, or a damaged data folder.",
-    502: "The backup storage failed.",
-    503: "The backup storage cannot be reached.",
+    501: "This version does not do it.",
+    502: "The backup storage or a data source failed.",
+    503: "The backup storage or a data source cannot be reached.",
     507: "There is not enough room.",
 }
 _BY_EVERYBODY: Final = (400, 401, 403, 429, 500, 502, 503)

@@ -14,7 +14,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Match, Mount, Route, Router
 
-from tabvault.faces.server.rest import administration, answers, databases, files, jobs, models, queries
+from tabvault.faces.server.rest import (
+    administration,
+    answers,
+    data_sources,
+    databases,
+    files,
+    jobs,
+    models,
+    queries,
+    refreshes,
+)
 from tabvault.faces.server.rest.action import Action, Content
 from tabvault.faces.server.rest.endpoint import endpoint, instance_of
 from tabvault.faces.server.rest.openapi import openapi_document
@@ -34,6 +44,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api"
 
 _LOCATION: Final = {"Location": "Where it is."}
+_MODEL_BYTE_COUNT_MAX: Final = 64 << 20
+"""A model of ten thousand measures has some millions of bytes."""
 _OCTETS: Final = Content((files.OCTETS,))
 
 
@@ -64,6 +76,18 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("GET", "/server", databases.server, answer=answers.Server),
     # databases
     Action("GET", "/databases", databases.databases, answer=answers.Databases),
+    Action(
+        "POST",
+        "/databases",
+        databases.create,
+        body=models.CreationRequest,
+        query=models.CreationParameters,
+        answer=answers.Job,
+        status=202,
+        headers=_LOCATION,
+        refusals=(409, 422),
+        body_byte_count_max=_MODEL_BYTE_COUNT_MAX,
+    ),
     Action("GET", "/databases/{name}", databases.database, answer=answers.Database),
     _task("DELETE", "/databases/{name}", databases.drop),
     Action("GET", "/databases/{name}/model", databases.model, answer=Content(("application/json",))),
@@ -81,6 +105,63 @@ ACTIONS: Final[tuple[Action, ...]] = (
     *_task_actions(JobKind.RESTORE, "restores"),
     _task("POST", "/databases/{name}/verifications", jobs.verify_database, models.NoOptions),
     *_task_actions(JobKind.VERIFY, "verifications"),
+    Action(
+        "POST",
+        "/databases/{name}/refreshes",
+        refreshes.refresh,
+        body=models.RefreshBody,
+        answer=answers.Refresh,
+        status=202,
+        headers=_LOCATION,
+        refusals=(409, 501),
+    ),
+    Action(
+        "GET",
+        "/databases/{name}/refreshes",
+        refreshes.refreshes,
+        query=models.TaskJobsParameters,
+        answer=answers.Refreshes,
+    ),
+    Action("GET", "/databases/{name}/refreshes/{id}", refreshes.refresh_of, answer=answers.Refresh),
+    Action("DELETE", "/databases/{name}/refreshes/{id}", refreshes.cancel, answer=answers.Refresh),
+    # data sources
+    Action("GET", "/databases/{name}/datasources", data_sources.data_sources, answer=answers.DataSources),
+    Action(
+        "PUT",
+        "/databases/{name}/datasources/{source}/credential",
+        data_sources.set_credential,
+        body=models.CredentialRequest,
+        status=204,
+    ),
+    Action(
+        "DELETE",
+        "/databases/{name}/datasources/{source}/credential",
+        data_sources.remove_credential,
+        status=204,
+    ),
+    Action(
+        "POST",
+        "/databases/{name}/datasources/{source}/test",
+        data_sources.test,
+        body=models.NoOptions,
+        status=204,
+        refusals=(409, 422, 501),
+    ),
+    Action("GET", "/source-folders", data_sources.folders, answer=answers.SourceFolders),
+    Action(
+        "POST",
+        "/source-folders",
+        data_sources.allow_folder,
+        body=models.FolderRequest,
+        answer=answers.SourceFolders,
+    ),
+    Action(
+        "DELETE",
+        "/source-folders",
+        data_sources.disallow_folder,
+        query=models.FolderParameters,
+        answer=answers.SourceFolders,
+    ),
     # files
     Action("GET", "/files", files.files, query=models.FilesParameters, answer=answers.Files),
     Action(

@@ -152,11 +152,10 @@ def change_objects(service: Service, session: Session, caller: Caller, command: 
     Changes of model objects, in the transaction of the session or by themselves.
 
     Raises:
-        CommandNotSupportedError: a refresh that needs data, or a second database in one transaction.
+        CommandNotSupportedError: a second database in one transaction.
     """
     if command.verb == "refresh":
-        refresh_objects(service, session, caller, command)
-        return Result()
+        return with_warnings(None, refresh_objects(service, session, caller, [command]))
     change_model(service, session, caller, command.database_id, list(row_changes(command)))
     return Result()
 

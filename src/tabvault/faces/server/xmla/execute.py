@@ -16,6 +16,7 @@ from tabvault.errors import CommandNotSupportedError, RequestError
 from tabvault.faces.server.xmla import commands, subscriptions, tasks
 from tabvault.faces.server.xmla.discover import discover, discover_all
 from tabvault.faces.server.xmla.observation import CommandTrace
+from tabvault.faces.server.xmla.refresh import refresh_objects
 from tabvault.faces.server.xmla.results import Result
 from tabvault.faces.server.xmla.sessions import RunningCommand, Transaction
 from tabvault.faces.server.xmla.statements import execute_statement
@@ -94,20 +95,22 @@ def _batch(
     if not any(isinstance(command, xmla.ObjectChanges) for command in batch.commands):
         return [_simple(service, session, caller, command, properties) for command in batch.commands]
     results: list[Result] = []
-    with tasks.together(service, session, caller) if batch.transaction else nullcontext():
-        for _, group in groupby(batch.commands, _changed_database):
-            commands_of_group = list(group)
-            if len(commands_of_group) > 1:
-                results += _changed_together(service, session, caller, commands_of_group)
+    groups = [list(group) for _, group in groupby(batch.commands, _done_with)]
+    # Changes of one group are all or none by themselves.
+    changing_count = sum(isinstance(group[0], xmla.ObjectChanges) for group in groups)
+    with tasks.together(service, session, caller) if batch.transaction and changing_count > 1 else nullcontext():
+        for group in groups:
+            if len(group) > 1:
+                results += _changed_together(service, session, caller, group)
             else:
-                results.append(_simple(service, session, caller, commands_of_group[0], properties))
+                results.append(_simple(service, session, caller, group[0], properties))
     return results
 
 
-def _changed_database(command: xmla.BatchedCommand) -> object:
+def _done_with(command: xmla.BatchedCommand) -> object:
     """The same for commands that are done together; its own for any other."""
-    if isinstance(command, xmla.ObjectChanges) and command.verb != "refresh":
-        return command.database_id.casefold()
+    if isinstance(command, xmla.ObjectChanges):
+        return command.verb == "refresh", command.database_id.casefold()
     return id(command)
 
 
@@ -115,11 +118,12 @@ def _changed_together(
     service: Service, session: Session, caller: Caller, group: Sequence[xmla.BatchedCommand]
 ) -> list[Result]:
     """Changes that follow each other are one sequence: what one refers to may be created by a later one."""
-    changes = [
-        change for command in group if isinstance(command, xmla.ObjectChanges) for change in row_changes(command)
-    ]
-    database = next(command.database_id for command in group if isinstance(command, xmla.ObjectChanges))
-    tasks.change_model(service, session, caller, database, changes)
+    together = [command for command in group if isinstance(command, xmla.ObjectChanges)]
+    if together[0].verb == "refresh":
+        warnings = refresh_objects(service, session, caller, together)
+        return [commands.with_warnings(None, warnings), *(Result() for _ in together[1:])]
+    changes = [change for command in together for change in row_changes(command)]
+    tasks.change_model(service, session, caller, together[0].database_id, changes)
     return [Result() for _ in group]
 
 

@@ -1,54 +1,54 @@
 """
-Refresh, as far as nothing has to be read from a source or computed.
+Refresh, as the tabular object model and TMSL ask for it.
 
-``clearValues`` takes values away. ``calculate``, ``automatic`` and ``defragment`` of what is up to date do nothing, as
-in Analysis Services. What needs data is refused: a refresh that says it is done, and is not, would be a lie that people
-find out about months later.
+Several objects that are refreshed together are one job and one commit. In a transaction the job makes the tables, and
+the end of the transaction commits them together with what else was changed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import CommandNotSupportedError
-from tabvault.faces.server.xmla.tasks import alteration
-from tabvault.model.changes.change import Change
-from tabvault.model.changes.row_changes import clearing_changes
-from tabvault.model.object_types import OBJECT_TYPES
-from tabvault.model.objects import ColumnType
+from tabvault.errors import CommandNotSupportedError, RequestError
+from tabvault.faces.server.xmla.tasks import alteration, run_task
+from tabvault.jobs.processing.request import (
+    PARALLELISM_DEFAULT,
+    PARALLELISM_MAX,
+    RefreshKind,
+    RefreshRequest,
+    RefreshTarget,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tabvault.faces.server.service import Service
     from tabvault.faces.server.xmla.sessions import Session
-    from tabvault.formats.xmla.commands import ObjectChanges
+    from tabvault.formats.xmla.commands import Collection, ObjectChanges
     from tabvault.jobs.operations.caller import Caller
     from tabvault.model.metadata import Metadata
     from tabvault.model.tmsl.commands import Refresh
 
-_WORDS: Final = {1: "full", 2: "clearValues", 3: "calculate", 4: "dataOnly", 5: "automatic", 7: "add", 8: "defragment"}
+_KINDS: Final = {
+    1: RefreshKind.FULL,
+    2: RefreshKind.CLEAR_VALUES,
+    3: RefreshKind.CALCULATE,
+    4: RefreshKind.DATA_ONLY,
+    5: RefreshKind.AUTOMATIC,
+    7: RefreshKind.ADD,
+    8: RefreshKind.DEFRAGMENT,
+}
 """``RefreshType`` of the rows of a Refresh command."""
 
-_CLEAR_VALUES: Final = "clearValues"
+_FALSE: Final = frozenset({"", "0", "false"})
 
-_WITHOUT_DATA: Final = frozenset({"calculate", "automatic", "defragment"})
-"""Types that have nothing to do in a model that is up to date."""
-
-_READY: Final = 1
-"""``State`` of what has its values."""
-
-_STATES: Final[Mapping[str, str]] = {
-    "Column": "column",
-    "Partition": "partition",
-    "Hierarchy": "hierarchy",
-    "Relationship": "relationship",
-    "AttributeHierarchy": "hierarchy of a column",
-}
+_Asked = tuple[RefreshKind, RefreshTarget | None]
+"""What is to be done, to what; None is the whole database."""
 
 
-def refresh_objects(service: Service, session: Session, caller: Caller, command: ObjectChanges) -> None:
+def refresh_objects(service: Service, session: Session, caller: Caller, commands: Sequence[ObjectChanges]) -> list[str]:
     """
     Refresh, as the tabular object model asks for it.
 
@@ -56,19 +56,29 @@ def refresh_objects(service: Service, session: Session, caller: Caller, command:
         service: of the server.
         session: whose transaction it is part of, and who is told of its progress.
         caller: who asks.
-        command: with a row for each object.
+        commands: of one database, with a row for each object.
+
+    Returns:
+        Warnings.
 
     Raises:
         RequestError: an object is none that can be refreshed.
-        CommandNotSupportedError: it needs data.
+        CommandNotSupportedError: a property of a refresh that is not supported.
         NotAuthorizedError: the caller may not process the database.
         DatabaseReadOnlyError: it is read-only.
+        TabvaultError: as :func:`tabvault.jobs.processing.refresh.process`.
     """
-    types = {_word(row.get("RefreshType")) for collection in command.collections for row in collection.rows}
-    _refresh(service, session, caller, command.database_id, types, list(clearing_changes(command)))
+    database = commands[0].database_id
+    collections = [collection for command in commands for collection in command.collections]
+    with _metadata(service, session, caller, database) as metadata:
+        names = _Names(metadata)
+        asked = [one for collection in collections for one in _of_rows(collection, names)]
+    return _refresh(service, session, caller, database, _requests(asked))
 
 
-def refresh_script(service: Service, session: Session, caller: Caller, command: Refresh) -> None:
+def refresh_script(
+    service: Service, session: Session, caller: Caller, command: Refresh, *, parallelism: int | None = None
+) -> list[str]:
     """
     Refresh, as TMSL asks for it.
 
@@ -77,61 +87,119 @@ def refresh_script(service: Service, session: Session, caller: Caller, command: 
         session: as for :func:`refresh_objects`.
         caller: who asks.
         command: with the paths of the objects.
+        parallelism: partitions that are read at a time.
+
+    Returns:
+        Warnings.
 
     Raises:
-        RequestError, CommandNotSupportedError, NotAuthorizedError, DatabaseReadOnlyError: as :func:`refresh_objects`.
+        TabvaultError: as :func:`refresh_objects`.
     """
-    clearings: dict[str, list[Change]] = defaultdict(list)
+    if command.apply_refresh_policy or command.effective_date is not None:
+        raise _no_policy("refresh")
+    asked: dict[str, list[_Asked]] = defaultdict(list)
     for path in command.objects:
-        type_ = OBJECT_TYPES["Model" if path.type == "Database" else path.type]
-        paths = {"ID": path.path} if path.path else {}
-        clearings[path.database].append(Change("clear", type_, {}, paths, "refresh.objects"))
-    for database, changes in clearings.items():
-        _refresh(service, session, caller, database, {command.type}, changes if command.type == _CLEAR_VALUES else [])
+        table = path.path.get("Table")
+        target = None if table is None else RefreshTarget(table, path.path.get("Partition"))
+        asked[path.database].append((RefreshKind(command.type), target))
+    warnings: list[str] = []
+    for database, one in asked.items():
+        warnings += _refresh(service, session, caller, database, _requests(one, parallelism))
+    return warnings
 
 
 def _refresh(
-    service: Service,
-    session: Session,
-    caller: Caller,
-    database: str,
-    types: set[str],
-    clearings: Sequence[Change],
-) -> None:
-    """Refuse what would need data; then take away what is to be cleared."""
-    _, permissions = service.operations.find(caller, database)
-    permissions.require_refresh()
-    if types - _WITHOUT_DATA - {_CLEAR_VALUES}:
-        raise _needs_data(types, None)
+    service: Service, session: Session, caller: Caller, database: str, requests: Sequence[RefreshRequest]
+) -> list[str]:
+    refreshes = service.operations.refreshes
+    if session.transaction is None:
+        task = refreshes.refresh(caller, database, requests)
+        return list(run_task(service, session, caller, task).warnings)
     with alteration(service, session, caller, database, service.operations.begin_refresh) as changing:
-        if types & _WITHOUT_DATA:
-            with changing.metadata() as metadata:
-                stale = _stale(metadata)
-            if stale is not None:
-                raise _needs_data(types, stale)
-        changing.change(clearings)
+        task = refreshes.refresh_within(caller, changing, requests)
+        return list(run_task(service, session, caller, task).warnings)
 
 
-def _needs_data(types: set[str], stale: str | None) -> CommandNotSupportedError:
-    words = ", ".join(sorted(types))
+def _requests(asked: Iterable[_Asked], parallelism: int | None = None) -> list[RefreshRequest]:
+    """A request for each kind, in the order in which the kinds were first asked for."""
+    targets: dict[RefreshKind, list[RefreshTarget | None]] = defaultdict(list)
+    for kind, target in asked:
+        targets[kind].append(target)
+    at_a_time = min(parallelism or PARALLELISM_DEFAULT, PARALLELISM_MAX)
+    return [
+        RefreshRequest(
+            kind,
+            () if None in of_kind else tuple(target for target in of_kind if target is not None),
+            parallelism=at_a_time,
+        )
+        for kind, of_kind in targets.items()
+    ]
+
+
+@contextmanager
+def _metadata(service: Service, session: Session, caller: Caller, database: str) -> Iterator[Metadata]:
+    """The metadata that the rows of a command refer to: with what the transaction changed before."""
+    transaction = session.transaction
+    begin = service.operations.begin_refresh
+    if transaction is None:
+        with begin(caller, database) as own, own.metadata() as metadata:
+            yield metadata
+        return
+    with alteration(service, session, caller, database, begin) as changing, changing.metadata() as metadata:
+        yield metadata
+
+
+class _Names:
+    """Names of tables and partitions by their ids."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self.tables = {str(row["ID"]): str(row["Name"]) for row in metadata.rows("Table", ("ID", "Name"))}
+        self.partitions = {
+            str(row["ID"]): (self.tables.get(str(row["TableID"]), ""), str(row["Name"]))
+            for row in metadata.rows("Partition", ("ID", "TableID", "Name"))
+        }
+
+
+def _of_rows(collection: Collection, names: _Names) -> Iterator[_Asked]:
+    for number, row in enumerate(collection.rows, 1):
+        place = f"refresh.{collection.name}[{number}]"
+        given = {column: text.strip() for column, text in row.items() if text is not None}
+        kind = _kind(given.pop("RefreshType", ""), place)
+        target = _target(collection.name, given, names, place)
+        if any(given.pop(name, "").lower() not in _FALSE for name in ("ApplyRefreshPolicy", "EffectiveDate")):
+            raise _no_policy(place)
+        if given:
+            raise CommandNotSupportedError(f"{min(given)} of a refresh is not supported", path=place)
+        yield kind, target
+
+
+def _kind(text: str, place: str) -> RefreshKind:
+    kind = _KINDS.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 4 else None
+    if kind is None:
+        raise RequestError(f"{text!r:.40} is no type of refresh", path=f"{place}.RefreshType")
+    return kind
+
+
+def _target(collection: str, given: dict[str, str], names: _Names, place: str) -> RefreshTarget | None:
+    """What a row is about; takes from it the columns that say so."""
+    object_id, table, partition = (given.pop(column, "") for column in ("ID", "ID.Table", "ID.Partition"))
+    if collection == "Model":
+        return None
+    if collection == "Tables":
+        table = table or names.tables.get(object_id, "")
+    elif collection == "Partitions":
+        if not partition:
+            table, partition = names.partitions.get(object_id, ("", ""))
+    else:
+        raise RequestError(f"objects of {collection} cannot be refreshed by themselves", path=place)
+    if not table:
+        raise RequestError("there is no such object", path=place)
+    return RefreshTarget(table, partition or None)
+
+
+def _no_policy(place: str) -> CommandNotSupportedError:
     return CommandNotSupportedError(
-        f"a refresh of type {words} needs data, and this version does not process any"
-        + (f": {stale} has no values yet" if stale else ""),
-        hint="process the model where it was made, back it up there, and restore the backup here",
+        "a refresh that applies a refresh policy is not supported",
+        path=place,
+        hint="name the partitions, or refresh with applyRefreshPolicy false",
     )
-
-
-def _stale(metadata: Metadata) -> str | None:
-    """The first object that has no values."""
-    for table, kind in _STATES.items():
-        for row in metadata.rows(table):
-            if row.get("State") not in (_READY, None) and not (
-                table == "Column" and row.get("Type") == ColumnType.ROW_NUMBER
-            ):
-                return f"a {kind} ({table} {row['ID']!r})"
-    return None
-
-
-def _word(refresh_type: str | None) -> str:
-    number = int(refresh_type) if refresh_type is not None and refresh_type.isdigit() else 0
-    return _WORDS.get(number, f"number {refresh_type}")

@@ -58,7 +58,8 @@ def _sequence(service: Service, session: Session, caller: Caller, sequence: tmsl
         try:
             with tasks.together(service, session, caller) if end - position > 1 else nullcontext():
                 for operation in operations[position:end]:
-                    messages += _operation(service, session, caller, operation).messages
+                    result = _operation(service, session, caller, operation, parallelism=sequence.max_parallelism)
+                    messages += result.messages
         except TabvaultError as error:
             if len(operations) > 1:
                 done = f"{position} of {len(operations)} operations of the sequence were done before, and stay done"
@@ -78,16 +79,25 @@ def _group_end(operations: tuple[tmsl.Operation, ...], start: int) -> int:
 
 
 def _changed_database(operation: tmsl.Operation) -> str | None:
-    """The database whose objects the operation changes; None where it does something else."""
+    """The database whose objects or values the operation changes; None where it does something else."""
     match operation:
         case tmsl.Create(parent=tmsl.ObjectPath() as path):
             return path.database.casefold()
         case tmsl.CreateOrReplace(object=path) | tmsl.Alter(object=path) | tmsl.Delete(object=path) if path.path:
             return path.database.casefold()
+        case tmsl.Refresh(objects=paths) if len({path.database.casefold() for path in paths}) == 1:
+            return paths[0].database.casefold()
     return None
 
 
-def _operation(service: Service, session: Session, caller: Caller, operation: tmsl.Operation) -> Result:
+def _operation(
+    service: Service,
+    session: Session,
+    caller: Caller,
+    operation: tmsl.Operation,
+    *,
+    parallelism: int | None = None,
+) -> Result:
     match operation:
         case tmsl.Backup():
             task = service.operations.backup(
@@ -115,7 +125,8 @@ def _operation(service: Service, session: Session, caller: Caller, operation: tm
         case tmsl.Delete(object=path):
             tasks.run_task(service, session, caller, service.operations.drop(caller, path.database))
         case tmsl.Refresh():
-            refresh_script(service, session, caller, operation)
+            warnings = refresh_script(service, session, caller, operation, parallelism=parallelism)
+            return commands.with_warnings(None, warnings)
         case tmsl.Attach():
             mode = cast("ReadWriteMode | None", operation.read_write_mode)
             task = service.operations.attach(
