@@ -23,13 +23,16 @@ _PATIENCE_S: Final = 5.0
 """How long a call that was told to stop is waited for: planning cannot be stopped, and the process is ending anyway."""
 
 
-def interruptible(connection: duckdb.DuckDBPyConnection, call: Callable[[], _Result]) -> _Result:
+def interruptible(
+    connection: duckdb.DuckDBPyConnection, call: Callable[[], _Result], *, on_stop: Callable[[], None] | None = None
+) -> _Result:
     """
     What *call* returns or raises; an exception that comes to this thread meanwhile stops it.
 
     Args:
         connection: the one that *call* uses.
         call: a call into DuckDB.
+        on_stop: stops what DuckDB itself waits for, if it takes its rows from elsewhere.
     """
     results: list[_Result] = []
     errors: list[BaseException] = []
@@ -50,6 +53,8 @@ def interruptible(connection: duckdb.DuckDBPyConnection, call: Callable[[], _Res
             pass
     except BaseException:
         connection.interrupt()
+        if on_stop is not None:
+            on_stop()
         is_over.wait(_PATIENCE_S)
         raise
     if errors:

@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 from tabvault.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _BATCH_ROW_COUNT = 1 << 20
 """DuckDB unpacks a column's dictionary once per batch: the batches of a scan are large."""
@@ -36,9 +36,9 @@ class LazyTable(Protocol):
         """
         ...
 
-    def read(self, columns: Sequence[str]) -> pa.Table:
+    def read(self, columns: Sequence[str]) -> pa.Table | pa.RecordBatchReader:
         """
-        The whole columns of these names, in this order and with the types of the schema.
+        The whole columns of these names, in this order and with the types of the schema: at once, or as they come.
 
         Raises:
             FormatError: the files of a column are damaged.
@@ -82,9 +82,17 @@ class LazyDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no annotatio
         except Exception as error:
             self._on_failure(error)
             raise
+        batches = data.to_batches() if isinstance(data, pa.Table) else self._noted(data)
         return ds.Scanner.from_batches(
-            data.to_batches(), schema=data.schema, columns=chosen, filter=filter, batch_size=_BATCH_ROW_COUNT
+            batches, schema=data.schema, columns=chosen, filter=filter, batch_size=_BATCH_ROW_COUNT
         )
+
+    def _noted(self, batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except Exception as error:
+            self._on_failure(error)
+            raise
 
 
 def filter_columns(condition: Any, schema: pa.Schema, *, known: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -37,7 +38,7 @@ from tabvault.engine.suggestion import close_names
 from tabvault.errors import ModelError, QueryError, QueryNotSupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from tabvault.engine.lazy_dataset import LazyTable
@@ -72,9 +73,14 @@ class QueryResult:
     """
 
     def __init__(
-        self, reader: pa.RecordBatchReader, connection: duckdb.DuckDBPyConnection, errors: _EngineErrors
+        self,
+        reader: pa.RecordBatchReader,
+        connection: duckdb.DuckDBPyConnection,
+        errors: _EngineErrors,
+        on_stop: Callable[[], None] | None,
     ) -> None:
         self.schema: pa.Schema = reader.schema
+        self._on_stop = on_stop
         self._reader: pa.RecordBatchReader | None = reader
         self._connection = connection
         self._errors = errors
@@ -90,7 +96,7 @@ class QueryResult:
         while self._reader is not None:
             self._errors.check_time()
             with self._errors.translated():
-                batch = interruptible(self._connection, partial(next, self._reader, None))
+                batch = interruptible(self._connection, partial(next, self._reader, None), on_stop=self._on_stop)
             if batch is None:
                 self.close()
                 return
@@ -122,9 +128,17 @@ def query_sql(
     *,
     memory_byte_count_max: int = MEMORY_BYTE_COUNT_MAX,
     timeout_s: float | None = None,
+    on_stop: Callable[[], None] | None = None,
 ) -> QueryResult:
     """
     Start the query *text* over *tables*, by name.
+
+    Args:
+        text: one statement that reads.
+        tables: all that it may name.
+        memory_byte_count_max: of its operators.
+        timeout_s: from now to the last batch.
+        on_stop: stops tables whose rows come from elsewhere, when whoever waits for the query is interrupted.
 
     Raises:
         QueryError: it does not parse, names what is not there, fails, or reaches a bound.
@@ -146,11 +160,44 @@ def query_sql(
                         raise
                 else:
                     connection.register(name, dataset)
-            reader = interruptible(connection, partial(_start, connection, text))
+            reader = interruptible(connection, partial(_start, connection, text), on_stop=on_stop)
     except BaseException:
         connection.close()
         raise
-    return QueryResult(reader, connection, errors)
+    return QueryResult(reader, connection, errors, on_stop)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedQuery:
+    """
+    A query that may be run, before it is.
+
+    Attributes:
+        tables: the true names of the tables that it reads, or merely lists.
+        tree: the SELECT as DuckDB's own syntax tree; None for EXPLAIN, which is about DuckDB's plan.
+    """
+
+    tables: frozenset[str]
+    tree: Mapping[str, Any] | None
+
+
+def parse_query(text: str, names: Iterable[str]) -> ParsedQuery:
+    """
+    Read the query *text* over the tables *names*, as :func:`query_sql` will.
+
+    Raises:
+        QueryError, QueryNotSupportedError: as :func:`query_sql`.
+    """
+    errors = _EngineErrors(text, memory_byte_count_max=MEMORY_BYTE_COUNT_MAX, timeout_s=None)
+    connection = duckdb.connect()
+    try:
+        _lock(connection, memory_byte_count_max=MEMORY_BYTE_COUNT_MAX, timeout_s=None)
+        with errors.translated():
+            statement = check(text, connection)
+        used = _tables_used(statement, dict.fromkeys(names))
+    finally:
+        connection.close()
+    return ParsedQuery(frozenset(used), statement.tree)
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, *, memory_byte_count_max: int, timeout_s: float | None) -> None:
@@ -170,7 +217,7 @@ def _start(connection: duckdb.DuckDBPyConnection, text: str) -> pa.RecordBatchRe
         raise
 
 
-def _tables_used(statement: Statement, tables: Mapping[str, LazyTable]) -> dict[str, bool]:
+def _tables_used(statement: Statement, tables: Mapping[str, object]) -> dict[str, bool]:
     """The true names of the tables that the statement reads, and whether it names them or merely lists them."""
     by_lower: dict[str, list[str]] = {}
     for name in tables:

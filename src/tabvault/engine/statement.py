@@ -76,12 +76,14 @@ class Statement:
     A statement that may be run.
 
     *table_names* maps each name that has to be a table's to the byte offset of its first mention, or None;
-    *lists_tables* says that it asks which tables there are.
+    *lists_tables* says that it asks which tables there are. *tree* is the SELECT in DuckDB's syntax tree; None where
+    something stands around it.
     """
 
     text: str
     table_names: dict[str, int | None] = field(default_factory=dict)
     lists_tables: bool = False
+    tree: dict[str, Any] | None = None
 
     def place(self, offset: int | None) -> tuple[int, int] | tuple[None, None]:
         """1-based line and column of a byte offset in the text."""
@@ -120,8 +122,9 @@ def check(text: str, connection: duckdb.DuckDBPyConnection) -> Statement:
         raise QueryError("statement is nested too deeply") from None
     if tree.get("error") is not False or len(tree["statements"]) != 1:
         raise QueryNotSupportedError("statement is not a SELECT")
-    checker = _Checker(Statement(text), shift=len(prefix.encode()))
-    checker.check(tree["statements"][0]["node"])
+    root = tree["statements"][0]["node"]
+    checker = _Checker(Statement(text, tree=None if prefix else root), shift=len(prefix.encode()))
+    checker.check(root)
     return checker.statement
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -9,12 +11,17 @@ import pyarrow as pa
 from tabvault.engine.dax import parse_statement
 from tabvault.engine.suggestion import close_names
 from tabvault.errors import QueryError
+from tabvault.jobs.direct_query.live_partition import is_live
+from tabvault.jobs.direct_query.live_rows import LiveRows
+from tabvault.jobs.direct_query.live_source import LiveSource
+from tabvault.jobs.direct_query.source_questions import ROW_COUNT_MAX, SourceQuestions
 from tabvault.jobs.query import Answer, cached_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from tabvault.jobs.reading import OpenDatabase
+    from tabvault.jobs.processing.source_access import SourceAccess
+    from tabvault.jobs.reading import OpenDatabase, Table
 
 BATCH_ROW_COUNT: Final = 1 << 16
 """Rows that are written out at a time."""
@@ -26,9 +33,15 @@ def evaluate(
     *,
     hidden_tables: frozenset[int] = frozenset(),
     hidden_columns: frozenset[int] = frozenset(),
+    sources: SourceAccess | None = None,
+    source_row_count_max: int = ROW_COUNT_MAX,
+    timeout_s: float | None = None,
 ) -> Answer:
     """
     Answer a DAX statement; the database must stay open until the last row is taken.
+
+    The source of a table in DirectQuery mode is asked before this returns. Whoever does not take all rows calls
+    ``cancel`` of the answer.
 
     Columns are named as DAX names them, ``Table[Column]``; all but the row number are there, hidden ones included.
 
@@ -37,12 +50,17 @@ def evaluate(
         text: EVALUATE of a table, or of its first rows.
         hidden_tables: ids of tables that do not exist for him who asks.
         hidden_columns: ids of columns likewise.
+        sources: what the sources of tables in DirectQuery mode may be asked with; None where none may.
+        source_row_count_max: rows that a source may give.
+        timeout_s: how long a source may take, from now to the last row.
 
     Raises:
         QueryError: there is no such table, or the text is no DAX.
         QueryNotSupportedError: it asks for more than a table.
         ModelError: the metadata of the table contradict themselves, or it was never processed.
         FormatError: a file of the table is damaged.
+        SourceError: a source has something against it, or there is no credential for it.
+        JobCancelledError: it was cancelled.
     """
     statement = parse_statement(text)
     tables = [table for table in database.tables if table.definition.id not in hidden_tables]
@@ -61,9 +79,36 @@ def evaluate(
     ]
     cached = cached_table(database, table)
     names = [column.name for column in columns]
-    schema = pa.schema([cached.schema.field(name).with_name(f"{table.name}[{name}]") for name in names])
+    if is_live(table.definition):
+        questions = SourceQuestions(row_count_max=source_row_count_max, timeout_s=timeout_s)
+        live = LiveRows(LiveSource(database.model, table.definition, sources, questions), questions, cached.read)
+        return _live_answer(live, _named(table, live.schema, names), names, statement.row_count_max, questions)
+    schema = _named(table, cached.schema, names)
     rows = cached.read(names, row_count_max=statement.row_count_max)
     return Answer(schema, _batches(rows.rename_columns(schema.names)))
+
+
+def _named(table: Table, schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """The columns of these names, as DAX names them."""
+    return pa.schema([schema.field(name).with_name(f"{table.name}[{name}]") for name in names])
+
+
+def _live_answer(
+    rows: LiveRows, schema: pa.Schema, names: Sequence[str], row_count_max: int | None, questions: SourceQuestions
+) -> Answer:
+    """Rows of a source. The first batch is waited for: what the source has against the question, it says by then."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(questions)
+        reader = rows.read(names, row_count_max=row_count_max)
+        first = next(reader, None)
+        stack.pop_all()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with questions:
+            for batch in itertools.chain([] if first is None else [first], reader):
+                yield batch.rename_columns(schema.names)
+
+    return Answer(schema, batches(), questions.close)
 
 
 def _batches(rows: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,8 @@
 """
 One question to one database: SQL over its tables, or a DMV over its metadata.
 
-Which of the two it is, the text says: ``SELECT … FROM $SYSTEM.<rowset>`` is a DMV.
+Which of the two it is, the text says: ``SELECT … FROM $SYSTEM.<rowset>`` is a DMV. Tables in DirectQuery mode are asked
+for in their sources (:mod:`tabvault.jobs.direct_query`).
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ from tabvault.engine.column_cache import CachedTable, ColumnCache
 from tabvault.engine.rowsets import RowsetSource, is_rowset_query, query_rowset
 from tabvault.engine.sql import query_sql
 from tabvault.errors import ModelError
+from tabvault.jobs.direct_query.answering import live_query
+from tabvault.jobs.direct_query.live_partition import is_live
+from tabvault.jobs.direct_query.source_questions import ROW_COUNT_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tabvault.engine.rowsets import CatalogEntry
+    from tabvault.jobs.processing.source_access import SourceAccess
     from tabvault.jobs.reading import OpenDatabase, Table
 
 CACHE_BYTE_COUNT_MAX: Final = 1 << 30
@@ -36,16 +41,27 @@ class Answer:
     Attributes:
         schema: names and types of the columns.
         batches: the rows as the engine makes them; to be taken once.
+        cancel: stops a source that rows come from, from any thread; then whoever takes rows gets a JobCancelledError.
+            Where no source is asked it does nothing. What is left when nobody wants more rows is let go of by it too.
     """
 
-    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    def __init__(
+        self, schema: pa.Schema, batches: Iterator[pa.RecordBatch], cancel: Callable[[], None] = lambda: None
+    ) -> None:
         self.schema = schema
         self.batches = batches
+        self.cancel = cancel
 
 
 @contextlib.contextmanager
 def query(
-    database: OpenDatabase, text: str, *, catalogs: Sequence[CatalogEntry], timeout_s: float | None = None
+    database: OpenDatabase,
+    text: str,
+    *,
+    catalogs: Sequence[CatalogEntry],
+    timeout_s: float | None = None,
+    sources: SourceAccess | None = None,
+    source_row_count_max: int = ROW_COUNT_MAX,
 ) -> Iterator[Answer]:
     """
     Ask *text*.
@@ -55,12 +71,16 @@ def query(
         text: one SELECT.
         catalogs: all databases of the server, for the rowsets that list them.
         timeout_s: end the query with an error after this time.
+        sources: what the sources of tables in DirectQuery mode may be asked with; None where none may.
+        source_row_count_max: rows that a source may give for one question.
 
     Raises:
         QueryError: it cannot be answered; line and column where they are known.
         UnknownRowsetError: no such DMV.
         FormatError: a file of a column it touches is damaged.
         ModelError: the metadata of a table it names contradict themselves.
+        SourceError: a source has something against it, or there is no credential for it.
+        JobCancelledError: it was cancelled.
     """
     if is_rowset_query(text):
         source = RowsetSource(database.entry, catalogs, database.metadata, database.model, database.files)
@@ -68,9 +88,25 @@ def query(
         yield Answer(table.schema, iter(table.to_batches()))
         return
     tables = {table.name: cached_table(database, table) for table in database.tables}
-    if len(tables) < len(database.tables):
-        names = [table.name for table in database.tables]
-        tables |= {name: _nameless(name) for name in tables if names.count(name) > 1}
+    names = [table.name for table in database.tables]
+    tables |= {name: _nameless(name) for name in tables if names.count(name) > 1}
+    live = {
+        table.name: table.definition
+        for table in database.tables
+        if is_live(table.definition) and names.count(table.name) == 1
+    }
+    if live:
+        with live_query(
+            text,
+            tables,
+            live,
+            model=database.model,
+            access=sources,
+            row_count_max=source_row_count_max,
+            timeout_s=timeout_s,
+        ) as answer:
+            yield Answer(answer.schema, answer.batches, answer.cancel)
+        return
     with query_sql(text, tables, timeout_s=timeout_s) as result:
         yield Answer(result.schema, iter(result))
 

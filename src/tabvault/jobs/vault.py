@@ -389,12 +389,16 @@ class Vault:
             password: of an encrypted backup.
             timeout_s: end the query with an error after this time.
         """
+        from tabvault.jobs.processing.source_access import SourceAccess
         from tabvault.jobs.query import query
         from tabvault.jobs.reading import catalog_entry
 
         with self.open(database, password=password) as opened:
-            catalogs = [opened.entry] if is_file(database) else [catalog_entry(i) for i in self.folder.databases()]
-            with query(opened, text, catalogs=catalogs, timeout_s=timeout_s) as answer:
+            catalogs, sources = [opened.entry], None
+            if not is_file(database):
+                catalogs = [catalog_entry(info) for info in self.folder.databases()]
+                sources = SourceAccess(self.data, opened.entry.id)
+            with query(opened, text, catalogs=catalogs, timeout_s=timeout_s, sources=sources) as answer:
                 yield answer
 
     def export(

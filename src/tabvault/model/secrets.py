@@ -12,7 +12,7 @@ a JSON text            the values of names that name a secret, at any depth; who
 
 A server of Microsoft does likewise: it hands out a connection string without its password. Clients write back what they
 read. So a text that is the stored one masked means the stored one, and in a changed text each mask means the secret
-that is stored under the same key. A mask that means nothing is refused in an object that is there: stored as a password,
+that is stored under the same key. In an object that is there a mask that means nothing is refused: stored as a password
 it would replace the real one, and nobody would notice before the next refresh. In a new object it says that there is
 none.
 

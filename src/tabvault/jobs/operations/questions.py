@@ -22,14 +22,21 @@ if TYPE_CHECKING:
 
     from tabvault.jobs.access.authorization import DatabasePermissions
     from tabvault.jobs.operations.operations import Reading
+    from tabvault.jobs.processing.source_access import SourceAccess
     from tabvault.jobs.query import Answer
     from tabvault.jobs.reading import OpenDatabase, Table
 
 
 @contextmanager
-def ask_in_sql(reading: Reading, text: str, *, timeout_s: float) -> Iterator[Answer]:
+def ask_in_sql(reading: Reading, text: str, *, timeout_s: float, sources: SourceAccess) -> Iterator[Answer]:
     """
     Ask a database one question in SQL, as the caller it was opened for.
+
+    Args:
+        reading: the database.
+        text: the question.
+        timeout_s: end the query with an error after this time.
+        sources: what the sources of tables in DirectQuery mode may be asked with.
 
     Raises:
         NotAuthorizedError: he may not query it, or a row filter binds him.
@@ -40,7 +47,8 @@ def ask_in_sql(reading: Reading, text: str, *, timeout_s: float) -> Iterator[Ans
     reading.permissions.require_query()
     if is_rowset_query(text):
         raise QueryNotSupportedError("a question to a rowset is not SQL over tables", hint="ask it as a DMV")
-    with query(_shown_part(reading.database, reading.permissions), text, catalogs=(), timeout_s=timeout_s) as answer:
+    shown = _shown_part(reading.database, reading.permissions)
+    with query(shown, text, catalogs=(), timeout_s=timeout_s, sources=sources) as answer:
         yield answer
 
 

@@ -16,6 +16,7 @@ from tabvault.faces.server.streamed import PiecewiseResponse
 from tabvault.faces.server.xmla.rowset_context import rowset_context
 from tabvault.jobs.evaluation import evaluate
 from tabvault.jobs.operations.questions import ask_in_sql
+from tabvault.jobs.processing.source_access import SourceAccess
 from tabvault.jobs.query import Answer
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ def _answer(call: Call[QueryRequest, NoParameters], stack: ExitStack) -> Answer:
     if dmv is not None:
         return _within(_ask_rowset(call, dmv), body.timeout_s)
     reading = stack.enter_context(call.service.operations.reading(call.caller, call.path["name"]))
+    sources = SourceAccess(call.service.vault.data, reading.info.id)
     if sql is not None:
-        return stack.enter_context(ask_in_sql(reading, sql, timeout_s=body.timeout_s))
+        answer = stack.enter_context(ask_in_sql(reading, sql, timeout_s=body.timeout_s, sources=sources))
+        stack.callback(answer.cancel)
+        return answer
     assert body.dax is not None, "one of the three is there"
     permissions = reading.permissions
     permissions.require_query()
@@ -69,7 +73,10 @@ def _answer(call: Call[QueryRequest, NoParameters], stack: ExitStack) -> Answer:
         body.dax,
         hidden_tables=permissions.hidden_tables,
         hidden_columns=permissions.hidden_columns,
+        sources=sources,
+        timeout_s=body.timeout_s,
     )
+    stack.callback(answer.cancel)
     return _within(answer, body.timeout_s)
 
 

@@ -29,6 +29,7 @@ from tabvault.faces.server.xmla.rowset_context import rowset_context
 from tabvault.faces.server.xmla.tmsl import execute_script
 from tabvault.jobs.access.authorization import require_server_administrator
 from tabvault.jobs.evaluation import evaluate
+from tabvault.jobs.processing.source_access import SourceAccess
 from tabvault.model.tmsl.commands import is_command
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def _evaluate(service: Service, session: Session, caller: Caller, text: str, pro
             text,
             hidden_tables=permissions.hidden_tables,
             hidden_columns=permissions.hidden_columns,
+            sources=SourceAccess(service.vault.data, reading.info.id),
         )
+        stack.callback(answer.cancel)
         batches = _until_cancelled(answer.batches, session.own_command())
         return Rows(answer.schema, batches, resources=stack.pop_all())
 

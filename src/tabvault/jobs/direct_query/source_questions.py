@@ -1,0 +1,154 @@
+"""
+What one query asks sources, from its first question to its last row.
+
+1. Every reading is known here until it is over: :meth:`SourceQuestions.cancel`, the end of the time and the end of the
+   `with` stop them all.
+2. No more than ``row_count_max`` rows come of one question: what a query cannot leave to the source is done here, in
+   memory, and the source is shared by others. One row more is asked for, so that it shows.
+3. Errors of a source say of which table; the data source, or its address, is in them already.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final, Self
+
+import pyarrow as pa
+
+from tabvault.errors import JobCancelledError, QueryError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from tabvault.sources.reading import SourceRows
+    from tabvault.sources.source import LocalQuery, Source
+
+ROW_COUNT_MAX: Final = 1_000_000
+"""Rows of one question unless the administrator says otherwise: the limit of Analysis Services and Power BI."""
+
+BATCH_ROW_COUNT: Final = 1 << 16
+
+_HINT: Final = (
+    "filter or aggregate in a way that its source can do (documentation: DirectQuery), or have the table imported"
+)
+
+
+class SourceQuestions:
+    """
+    The questions of one query. Use it as a context manager; threads may share it.
+
+    Args:
+        row_count_max: rows of one question at most.
+        timeout_s: from entering to the last row.
+    """
+
+    def __init__(self, *, row_count_max: int = ROW_COUNT_MAX, timeout_s: float | None = None) -> None:
+        self.row_count_max = row_count_max
+        self._timeout_s = timeout_s
+        self._timer = threading.Timer(timeout_s, self._end_of_time) if timeout_s is not None else None
+        self._lock = threading.Lock()
+        self._readings: set[SourceRows] = set()
+        self._is_late = False
+        self._is_cancelled = False
+
+    def __enter__(self) -> Self:
+        """Begin to count the time. Entered once more, it goes on."""
+        if self._timer is not None and self._timer.ident is None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop whatever is still read. Twice is allowed."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Stop all readings, from any thread: whoever takes rows hears of it."""
+        with self._lock:
+            self._is_cancelled = True
+            readings = list(self._readings)
+        for reading in readings:
+            reading.cancel()
+
+    @contextmanager
+    def asked(self, table: str) -> Iterator[None]:
+        """Whatever a source is asked on behalf of *table*: errors say so."""
+        try:
+            yield
+        except SourceError as error:
+            place = f"table {table!r} in DirectQuery mode: "
+            if not error.message.startswith(place):
+                error.message = f"{place}{error.message}"
+                error.args = (error.message,)
+            raise
+        except JobCancelledError:
+            if self._is_late:
+                raise QueryError(f"query took longer than {self._timeout_s} s") from None
+            raise
+
+    @contextmanager
+    def rows(self, source: Source, query: str, local: LocalQuery | None, *, table: str) -> Iterator[SourceRows]:
+        """
+        The rows of *query*, after what is done with them here.
+
+        Raises:
+            SourceError: what the source has against it.
+            JobCancelledError: it was cancelled.
+            QueryError: the time is over.
+        """
+        reading = source.read(query, local=local, batch_row_count=BATCH_ROW_COUNT)
+        with self.asked(table), self._known(reading), reading as given:
+            yield given
+
+    def limited(self, batches: Iterator[pa.RecordBatch], *, table: str) -> Iterator[pa.RecordBatch]:
+        """
+        The same batches.
+
+        Raises:
+            QueryError: they have more rows than one question may give.
+        """
+        row_count = 0
+        for batch in batches:
+            row_count += batch.num_rows
+            if row_count > self.row_count_max:
+                raise QueryError(
+                    f"table {table!r} in DirectQuery mode: its source gives more than {self.row_count_max:,} rows for "
+                    "this query",
+                    hint=_HINT,
+                )
+            yield batch
+
+    @contextmanager
+    def _known(self, reading: SourceRows) -> Iterator[None]:
+        with self._lock:
+            if self._is_cancelled:
+                raise JobCancelledError("the query was cancelled")
+            self._readings.add(reading)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readings.discard(reading)
+
+    def _end_of_time(self) -> None:
+        self._is_late = True
+        self.cancel()
+
+
+def begun(resources: ExitStack, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatchReader:
+    """*batches* as a reader that lets go of *resources* after the last one, or when nobody wants more."""
+
+    def closing() -> Iterator[pa.RecordBatch]:
+        with resources:
+            yield from batches
+
+    return pa.RecordBatchReader.from_batches(schema, closing())
