@@ -47,10 +47,13 @@ class RunningCommand:
     thread: int = field(default_factory=threading.get_ident)
     is_cancelled: threading.Event = field(default_factory=threading.Event)
     job: JobContext | None = None
+    stop_source: Callable[[], None] | None = None
 
     def cancel(self) -> None:
-        """Ask it to stop: at its next progress, or its next rows."""
+        """Ask it to stop: at its next progress, or its next rows, for which it may be waiting on a source."""
         self.is_cancelled.set()
+        if self.stop_source is not None:
+            self.stop_source()
         if self.job is not None:
             self.job.stop(JobCancelledError("cancelled by a Cancel command"))
 

@@ -88,7 +88,10 @@ def _evaluate(service: Service, session: Session, caller: Caller, text: str, pro
             sources=SourceAccess(service.vault.data, reading.info.id),
         )
         stack.callback(answer.cancel)
-        batches = _until_cancelled(answer.batches, session.own_command())
+        running = session.own_command()
+        if running is not None:
+            running.stop_source = answer.cancel
+        batches = _until_cancelled(answer.batches, running)
         return Rows(answer.schema, batches, resources=stack.pop_all())
 
 
