@@ -152,7 +152,7 @@ def _allow(console: Console, folder: Path, sources: Path, postgresql: dict[str, 
     password.touch(mode=0o600)
     password.write_text(postgresql["PASSWORD"] + "\n", encoding="utf-8")
     user = postgresql["USER"]
-    console.tabvault("datasource", "set-credential", "retail", "Shop", "--user", user, "--password-file", password)
+    console.tabvault("datasource", "set-credential", "retail", "Shop", user, "--password-file", password)
 
 
 @contextlib.contextmanager
