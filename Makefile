@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENTS := .venv-clients
+AZURITE := .tools/azurite
 
 .PHONY: help install demo test check bench clean
 
@@ -30,7 +31,7 @@ demo: install
 
 # The peers that only Debian packages (age, a PostgreSQL server and its ODBC driver, and for the benchmarks restic and
 # borg) come with apt where that is possible; elsewhere the tests that need them say so and skip.
-test: $(VENV)/.dev $(CLIENTS)/.installed
+test: $(VENV)/.dev $(CLIENTS)/.installed $(AZURITE)/.installed
 	@scripts/system-packages age postgresql unixodbc odbc-postgresql
 	@$(BIN)/python -m pytest -n 2
 
@@ -38,6 +39,10 @@ test: $(VENV)/.dev $(CLIENTS)/.installed
 # packages cannot be installed the tests that need them say so and skip (in CI they fail).
 $(CLIENTS)/.installed: scripts/microsoft-clients
 	@scripts/microsoft-clients $(PYTHON) $(CLIENTS)
+
+# Azure Storage, for tests of backups in it: Microsoft's emulator, from npm into the project's own tools.
+$(AZURITE)/.installed: scripts/azurite
+	@scripts/azurite $(AZURITE)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .
@@ -50,4 +55,4 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from types import TracebackType
 
@@ -131,7 +131,8 @@ class Upload(Protocol):
             ObjectExistsError: the upload was not to replace, and an object of that name exists at this moment. Of
                 several such uploads of one name exactly one gets through.
             DiskFullError: no room.
-            StorageError: the store failed.
+            StorageError: the store failed; or somebody else published under the name since ``create``, where the store
+                replaces only what was there then.
         """
         ...
 
@@ -222,5 +223,32 @@ class ObjectStore(Protocol):
 
         Raises:
             StorageError: the store failed.
+        """
+        ...
+
+
+class ResumableStore(ObjectStore, Protocol):
+    """A store whose uploads can be begun again after they were interrupted, and that keeps facts beside an object."""
+
+    def create(
+        self,
+        name: str,
+        *,
+        replace: bool,
+        head_byte_count: int = 0,
+        upload_key: str | None = None,
+        facts: Mapping[str, str] | None = None,
+    ) -> Upload:
+        """
+        Begin an object; :meth:`ObjectStore.create` with two arguments more.
+
+        Args:
+            name: the object's name.
+            replace: whether ``finish`` takes the place of an object of that name.
+            head_byte_count: how many bytes at the front are filled in by ``finish``.
+            upload_key: names the try. Where an earlier upload of the same name and key was interrupted, what it left is
+                used as far as it holds the same bytes at the same offset, and only the rest is sent. The writer notices
+                nothing of it: it writes everything again, from the front.
+            facts: what to keep beside the object, by lower-case identifier.
         """
         ...

@@ -65,6 +65,9 @@ class StoreContract(ABC):
     keeps_replaced_objects = True
     """Whether an opened object stays readable when it is replaced or removed, rather than raising."""
 
+    replaces_what_it_saw = False
+    """Whether an upload that is to replace is refused when somebody else published under the name since it began."""
+
     @abstractmethod
     def put_directly(self, store: ObjectStore, name: str, data: bytes) -> None:
         """Put an object into the container without the store, over what is there."""
@@ -226,14 +229,28 @@ class StoreContract(ABC):
         put(store, "x.abf", bytes([THREAD_COUNT]) * 10_000)
         mixed: list[bytes] = []
 
+        published: list[int] = []
+
         def replace(number: int) -> None:
-            put(store, "x.abf", bytes([number]) * 10_000, replace=True)
-            data = read(store, "x.abf")
-            if data != data[:1] * 10_000:
-                mixed.append(data)
+            try:
+                put(store, "x.abf", bytes([number]) * 10_000, replace=True)
+                published.append(number)
+            except StorageError:
+                if not self.replaces_what_it_saw:
+                    raise
+            try:
+                data = read(store, "x.abf")
+            except StorageError:
+                if self.keeps_replaced_objects:
+                    raise
+            else:
+                if data != data[:1] * 10_000:
+                    mixed.append(data)
 
         _run_in_threads(replace)
         assert mixed == []
+        assert len(published) == THREAD_COUNT or (self.replaces_what_it_saw and published)
+        assert read(store, "x.abf")[0] in published
         assert names(store) == ["x.abf"]
 
     # --- reading

@@ -1,0 +1,1 @@
+"""Backup storage in a container of an Azure storage account: block blobs behind the storage contract."""
