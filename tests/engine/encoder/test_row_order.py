@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,9 +13,13 @@ from conftest import CONTAINER_SAMPLES
 from genuine_columns import database
 from tabvault.engine.column_files import checked_parts
 from tabvault.engine.encoder import row_order as row_order_module
-from tabvault.engine.encoder.row_order import row_order
 from tabvault.formats.vertipaq import bitpack, hybrid_writer, idf
 from tabvault.formats.vertipaq.hybrid_writer import BookmarkRule
+
+
+def row_order(columns: list[np.ndarray], bit_widths: list[int], *, worker_count: int = 2) -> np.ndarray | None:
+    with ThreadPoolExecutor(worker_count) as workers:
+        return row_order_module.row_order(columns, bit_widths, workers)
 
 
 def run_count(values: np.ndarray) -> int:
@@ -28,7 +34,7 @@ def test_every_row_is_there_once(seed: int, column_count: int, row_count: int, s
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(row_order_module, "_SAMPLED_ROW_COUNT_MAX", sampled)
         order = row_order(columns, [11] * column_count)
-        again = row_order(columns, [11] * column_count)
+        again = row_order(columns, [11] * column_count, worker_count=5)
     if order is None:
         return
     assert np.array_equal(np.sort(order), np.arange(row_count))

@@ -57,6 +57,32 @@ def test_numbers_are_those_of_one_pass_in_order(
     assert found.folded_count == len(spellings) - len({text.lower() if folding else text for text in spellings})
 
 
+@given(
+    st.sampled_from([pa.int64(), pa.float64()]),
+    st.lists(st.lists(st.integers(-5, 5) | st.integers(-(2**53), 2**53), max_size=8), min_size=1, max_size=8),
+    st.randoms(),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_numbers_of_numbers_follow_their_first_appearance_too(
+    value_type: pa.DataType, segments: list[list[int]], random: st.Random, is_first_fixed: bool
+) -> None:
+    fixed = list(dict.fromkeys(segments[0])) if is_first_fixed else []
+    segments = [fixed or segments[0], *segments[1:]]
+    expected = list(dict.fromkeys(number for segment in segments for number in segment))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vocabulary_module, "_PENDING_MIN", 3)
+        vocabulary = Vocabulary(value_type)
+        arrivals = list(enumerate(segments))
+        random.shuffle(arrivals)
+        for index, segment in arrivals:
+            vocabulary.add(index, pa.array(segment, value_type))
+        found = vocabulary.numbered(list(range(len(segments))), None, fixed_count=len(fixed))
+    assert (found.entries.type, found.entries.to_pylist(), found.folded_count) == (value_type, expected, 0)
+    for index, segment in enumerate(segments):
+        assert found.numbers[index].tolist() == [expected.index(number) for number in segment]
+
+
 def test_genuine_dictionaries_come_out_when_rows_come_in_their_order() -> None:
     """Each entry of a genuine dictionary as one row: entries, their order and their width are the engine's."""
     same, total = 0, 0

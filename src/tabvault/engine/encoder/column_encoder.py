@@ -229,7 +229,7 @@ class ColumnEncoder:
             yield data_ids if numbering.kept_ids is None else numbering.kept_ids.of(data_ids)
         for key, put_aside in partition.new:
             ids = np.concatenate((np.array([NULL_DATA_ID], np.uint32), numbering.new_ids[key]))
-            yield ids[put_aside.read()]
+            yield ids.take(put_aside.read())
         if not partition.kept_count and not partition.new:
             yield np.empty(0, np.uint32)
 

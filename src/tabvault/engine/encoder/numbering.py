@@ -179,8 +179,9 @@ def _anew(
     new_ids = {key: ids[numbers] for key, numbers in numbered.numbers.items()}
     blank = kept[kept == NULL_DATA_ID]
     kept_ids = IdMap(kept, np.concatenate((blank, new_ids.pop(_KEPT)))) if len(kept) else None
-    kept_entries = entries if encoding is None else None
-    return Numbering(kept_entries, encoding, new_ids, kept_ids, np.sort(ids), numbered.folded_count)
+    if encoding is None:
+        return Numbering(entries, None, new_ids, kept_ids, ids, numbered.folded_count)
+    return Numbering(None, encoding, new_ids, kept_ids, np.sort(ids), numbered.folded_count)
 
 
 def _needs_dictionary(column: ColumnSpecification) -> bool:

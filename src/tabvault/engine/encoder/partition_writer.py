@@ -1,20 +1,20 @@
 """
 The rows of one partition, as they come in: cut into segments, numbered, put into an order, put aside.
 
-A segment's rows are kept until it is full. Then each column's values are numbered within the segment, the rows are put
-into an order, and the numbers go into a scratch file (0 for BLANK, the segment's n-th value is n): what data ids they
-become is only known when the whole column is.
+A segment's rows are kept until it is full. Then each column's values are numbered within the segment as they came in;
+only the distinct ones are turned into what is stored. The rows are put into an order, and the numbers go into a scratch
+file (0 for BLANK, the segment's n-th value is n): what data ids they become is only known when the whole column is.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from tabvault.engine.encoder.row_order import row_order
-from tabvault.engine.encoder.stored_values import stored, stored_arrow_type
+from tabvault.engine.encoder.segment_values import numbered
+from tabvault.engine.encoder.stored_values import checked, stored
 from tabvault.errors import SourceTypeError
 from tabvault.formats.vertipaq import bitpack
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from tabvault.engine.encoder.scratch import ScratchFile
@@ -59,7 +60,7 @@ class PartitionWriter:
         columns: all columns but the row number.
         vocabularies: by column id, where the distinct values go.
         scratch: where segments are put aside.
-        workers: number the columns of a segment side by side.
+        workers: share the work on a segment; not of the thread that writes.
         records_per_segment: rows of a full segment.
 
     Attributes:
@@ -127,33 +128,18 @@ class PartitionWriter:
 
     def _put_aside(self) -> None:
         key = SegmentKey(self.partition_id, len(self.row_counts))
-        numbered = list(self._workers.map(lambda column: self._numbered(column, key), self._columns))
-        widths = [bitpack.width_of(int(numbers.max()) - int(numbers.min())) for numbers in numbered]
-        order = row_order(numbered, widths)
-        narrow = self._workers.map(lambda numbers: _ordered(numbers, order), numbered)
-        for column, numbers in zip(self._columns, narrow, strict=True):
-            offset = self._scratch.append(numbers.tobytes())
+        columns = list(self._workers.map(lambda column: self._numbered(column, key), self._columns))
+        widths = [bitpack.width_of(int(numbers.max()) - int(numbers.min())) for numbers in columns]
+        order = row_order(columns, widths, self._workers)
+        ordered = self._workers.map(lambda numbers: numbers if order is None else numbers.take(order), columns)
+        for column, numbers in zip(self._columns, ordered, strict=True):
+            offset = self._scratch.append(memoryview(numbers).cast("B"))
             self._segments[column.column_id].append(PutAside(self._scratch, offset, len(numbers), numbers.dtype))
         self.row_counts.append(self._row_count)
         self._batches, self._row_count = [], 0
 
-    def _numbered(self, column: ColumnSpecification, key: SegmentKey) -> NDArray[np.uint32]:
+    def _numbered(self, column: ColumnSpecification, key: SegmentKey) -> NDArray[np.unsignedinteger]:
         """The number of each row's value in the segment; the values become known to the whole column."""
-        chunks = [stored(batch.column(column.name), column) for batch in self._batches]
-        encoded = pa.chunked_array(chunks, stored_arrow_type(column.data_type)).dictionary_encode()
-        # one dictionary, of all chunks, is that of every chunk
-        self._vocabularies[column.column_id].add(key, encoded.chunk(0).dictionary)
-        return np.concatenate([_from_one(chunk.indices) for chunk in encoded.chunks])
-
-
-def _ordered(numbers: NDArray[np.uint32], order: NDArray[np.int64] | None) -> NDArray[Any]:
-    """In that order, of the narrowest type."""
-    return (numbers if order is None else numbers[order]).astype(np.min_scalar_type(int(numbers.max())))
-
-
-def _from_one(indexes: pa.Array) -> NDArray[np.uint32]:
-    """Indexes plus one; 0 where they are null."""
-    if indexes.null_count:
-        indexes = indexes.fill_null(-1)
-    positions: NDArray[np.int32] = indexes.to_numpy()
-    return (positions + 1).astype(np.uint32)
+        values, numbers = numbered([checked(batch.column(column.name), column) for batch in self._batches])
+        self._vocabularies[column.column_id].add(key, stored(values, column))
+        return numbers

@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tabvault.engine.encoder.specification import STORED_TYPES
 from tabvault.errors import SourceTypeError
@@ -72,19 +71,16 @@ def stored_arrow_type(data_type: int) -> pa.DataType:
     return pa.float64() if STORED_TYPES[data_type].dictionary == DictionaryDataType.REAL else pa.int64()
 
 
-def stored(values: pa.Array, column: ColumnSpecification) -> pa.Array:
+def checked(values: pa.Array, column: ColumnSpecification) -> pa.Array:
     """
-    Values of a column as they are compared and numbered.
+    Values of a column as they came in, all of one type; texts as large ones.
 
     Args:
         values: of the Arrow type of the column's data type, as a dictionary array of that, or as large texts.
         column: the column.
 
-    Returns:
-        An array of as many values, null where they are.
-
     Raises:
-        SourceTypeError: the array is of another type, or a value cannot be held.
+        SourceTypeError: the array is of another type.
     """
     expected = column.stored_type.arrow
     if pa.types.is_dictionary(values.type):
@@ -94,11 +90,28 @@ def stored(values: pa.Array, column: ColumnSpecification) -> pa.Array:
             f"column {column.name!r} of data type {DataType(column.data_type).name} got values of type {values.type}, "
             f"not {expected}"
         )
-    if expected in _LARGE:
-        return values.cast(_LARGE[expected])
-    convert = _NUMBERS[column.data_type]
-    is_null = pc.is_null(values).to_numpy(zero_copy_only=False) if values.null_count else None
-    return pa.array(convert(values, is_null, column.name), mask=is_null)
+    return values.cast(_LARGE[expected]) if expected in _LARGE else values
+
+
+def stored(values: pa.Array, column: ColumnSpecification) -> pa.Array:
+    """
+    Values of a column as they are compared and numbered.
+
+    Args:
+        values: as :func:`checked` gives them, none of them null. Different ones may be stored as the same, so distinct
+            ones are enough.
+        column: the column.
+
+    Returns:
+        An array of as many values, of :func:`stored_arrow_type`.
+
+    Raises:
+        SourceTypeError: a value cannot be held.
+    """
+    if column.stored_type.arrow in _LARGE:
+        return values
+    assert values.null_count == 0, "there are no distinct nulls"
+    return pa.array(_NUMBERS[column.data_type](values, column.name))
 
 
 def texts_of(octets: pa.LargeBinaryArray) -> pa.LargeStringArray:
@@ -112,35 +125,33 @@ def _base64(value: bytes) -> str:
 
 
 def _fixed(values: pa.Array, element: str) -> NDArray[Any]:
-    """The elements of an array of fixed width, where it is null any number."""
+    """The elements of an array of fixed width."""
     buffer = values.buffers()[1]
     if buffer is None:
         return np.zeros(len(values), element)
     return np.frombuffer(buffer, element)[values.offset : values.offset + len(values)]
 
 
-def _integers(values: pa.Array, _is_null: NDArray[np.bool_] | None, _name: str) -> NDArray[Any]:
+def _integers(values: pa.Array, _name: str) -> NDArray[Any]:
     return _fixed(values, "<i8")
 
 
-def _booleans(values: pa.Array, _is_null: NDArray[np.bool_] | None, _name: str) -> NDArray[Any]:
+def _booleans(values: pa.Array, _name: str) -> NDArray[Any]:
     return _fixed(values.cast(pa.int64()), "<i8")
 
 
-def _decimals(values: pa.Array, is_null: NDArray[np.bool_] | None, name: str) -> NDArray[Any]:
+def _decimals(values: pa.Array, name: str) -> NDArray[Any]:
     """The lower half of 128 bits, if the upper half but repeats its sign."""
     halves = _fixed(values, "<i8,<i8")
     low, high = halves["f0"], halves["f1"]
     is_beyond = high != low >> 63
-    if is_null is not None:
-        is_beyond &= ~is_null
     if np.any(is_beyond):
         first = values[int(is_beyond.argmax())]
         raise SourceTypeError(f"column {name!r} has the decimal {first}, which does not fit into 64 bits times 10,000")
     return np.ascontiguousarray(low)
 
 
-def _doubles(values: pa.Array, _is_null: NDArray[np.bool_] | None, _name: str) -> NDArray[Any]:
+def _doubles(values: pa.Array, _name: str) -> NDArray[Any]:
     numbers: NDArray[np.float64] = _fixed(values, "<f8") + 0.0  # -0.0 + 0.0 is 0.0
     is_nan = np.isnan(numbers)
     if np.any(is_nan):
@@ -148,14 +159,12 @@ def _doubles(values: pa.Array, _is_null: NDArray[np.bool_] | None, _name: str) -
     return numbers
 
 
-def _ole_dates(values: pa.Array, is_null: NDArray[np.bool_] | None, name: str) -> NDArray[Any]:
+def _ole_dates(values: pa.Array, name: str) -> NDArray[Any]:
     """Days since 30 December 1899. The fraction counts forward from midnight, on days before 1899 too."""
     microseconds = _fixed(values, "<i8")
     days, time = np.divmod(microseconds, _MICROSECONDS_PER_DAY)
     days += _OLE_UNIX_EPOCH
     is_beyond = (days < _OLE_DAY_MIN) | (days > _OLE_DAY_MAX)
-    if is_null is not None:
-        is_beyond &= ~is_null
     if np.any(is_beyond):
         first = int(microseconds[int(is_beyond.argmax())])
         raise SourceTypeError(
@@ -169,7 +178,7 @@ def _ole_dates(values: pa.Array, is_null: NDArray[np.bool_] | None, name: str) -
     return dates
 
 
-_NUMBERS: Final[Mapping[int, Callable[[pa.Array, NDArray[np.bool_] | None, str], NDArray[Any]]]] = {
+_NUMBERS: Final[Mapping[int, Callable[[pa.Array, str], NDArray[Any]]]] = {
     DataType.INT64: _integers,
     DataType.BOOLEAN: _booleans,
     DataType.DECIMAL: _decimals,

@@ -12,8 +12,9 @@ What holds:
 (1) Rows of a partition stay together and are cut into segments of equal size, the last one of any size. Within a
     segment rows are in another order than they came in, the same for all columns.
 (2) The same rows in the same partitions give the same bytes, however many threads wrote them and in which order.
-(3) In memory are the rows of one segment for each partition that is being written, the distinct values of each column
-    and, while a column is encoded, one segment of it. Everything else is in scratch files.
+(3) In memory are the rows of one segment for each partition that is being written, the distinct values of each column,
+    4 bytes for each value of each segment and, while a column is encoded, one segment of it. Everything else is in
+    scratch files.
 (4) Nothing that exists is changed: partitions that stay keep their files, unless ids change (see ColumnEncoder), and
     then new files take their place.
 """
