@@ -30,6 +30,7 @@ from tabvault.errors import (
 from tabvault.formats.abf import backup_log, db_xml
 from tabvault.formats.xmla.database_names import NOT_IN_DATABASE_NAME
 from tabvault.jobs.database_name import check_database_name, id_problem
+from tabvault.jobs.definition_file import definition_file
 from tabvault.jobs.origin import Origin
 from tabvault.model import consistency, security
 from tabvault.model.file_set import METADATA_FILE
@@ -59,8 +60,6 @@ MODE_WORDS: Final[dict[str, str]] = {
 COMPATIBILITY_LEVEL_MIN: Final = 1200
 COMPATIBILITY_LEVEL_MAX: Final = 1799
 """The documented levels with sqlite metadata begin with 12 to 17; a later one may mean what we do not know."""
-
-_DEFINITION_BYTE_COUNT_MAX: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +161,7 @@ def read_definition(container: Container) -> tuple[str, DatabaseDefinition]:
         CompatibilityError: its compatibility level is not supported.
         FormatError: the backup has no such file, or it and the log disagree.
     """
-    names = [
-        file.name
-        for file in container.files.values()
-        if file.group_class == backup_log.DATABASE_CLASS and file.name.endswith(".db.xml")
-    ]
-    if len(names) != 1:
-        raise FormatError(f"the log lists {len(names)} db.xml files, not one", file="backup log")
-    name = names[0]
-    if container.files[name].byte_count > _DEFINITION_BYTE_COUNT_MAX:
-        raise LimitError(f"{container.files[name].byte_count} bytes are over {_DEFINITION_BYTE_COUNT_MAX}", file=name)
-    definition = db_xml.parse(container.read(name), file=name)
+    name, definition = definition_file(container)
     level = definition.compatibility_level
     if level < COMPATIBILITY_LEVEL_MIN:
         raise XmlMetadataError(

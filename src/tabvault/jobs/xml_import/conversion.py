@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 from tabvault.engine.collation import Collation
 from tabvault.engine.dax.inference import inferred_type
-from tabvault.errors import FormatError, LimitError, ModelError, ProcessingError, RequestError, XmlMetadataError
+from tabvault.errors import FormatError, ModelError, ProcessingError, RequestError, XmlMetadataError
 from tabvault.formats import safe_xml
-from tabvault.formats.abf import backup_log, db_xml
+from tabvault.formats.abf import db_xml
 from tabvault.jobs.creation import LANGUAGE
+from tabvault.jobs.definition_file import definition_file
 from tabvault.jobs.xml_import.converted_container import KEY_FILE, ContainedBody, ConvertedContainer
 from tabvault.jobs.xml_import.structures import Structures
 from tabvault.jobs.xml_import.table_values import TableValues
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 
 _LEVELS: Final = (1100, 1103)
 _IN_MEMORY: Final = "InMemory"
-_DEFINITION_BYTE_COUNT_MAX: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +114,7 @@ def convert(container: Container) -> Conversion:
 
 
 def _definition(container: Container) -> DatabaseDefinition:
-    names = [
-        file.name
-        for file in container.files.values()
-        if file.group_class == backup_log.DATABASE_CLASS and file.name.endswith(".db.xml")
-    ]
-    if len(names) != 1:
-        raise FormatError(f"the log lists {len(names)} db.xml files, not one", file="backup log")
-    name = names[0]
-    if container.files[name].byte_count > _DEFINITION_BYTE_COUNT_MAX:
-        raise LimitError(f"{container.files[name].byte_count} bytes are over {_DEFINITION_BYTE_COUNT_MAX}", file=name)
-    definition = db_xml.parse(container.read(name), file=name)
+    name, definition = definition_file(container)
     if definition.compatibility_level not in _LEVELS:
         raise XmlMetadataError(
             f"the model has compatibility level {definition.compatibility_level} and XML metadata; "
