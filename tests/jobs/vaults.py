@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
+import functools
 import hashlib
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conftest import sample_path
@@ -16,7 +21,6 @@ from tabvault.jobs.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 SMALL = "Hugoberry__abc.pbix"
 """A genuine model of 43 files: quick, where it does not matter which."""
@@ -26,9 +30,25 @@ WITH_ROLES = "Hugoberry__rls-sample-report.pbix"
 
 @contextlib.contextmanager
 def vault_with(folder: Path, sample: str = SMALL, name: str = "shop") -> Iterator[Vault]:
-    with Vault(folder / "data") as vault:
+    """A data folder with the database *name*: a copy of one that was imported once."""
+    if not (folder / "data").exists():
+        shutil.copytree(imported(sample, name), folder / "data")
+        with Vault(folder / "data") as vault:
+            yield vault
+        return
+    with Vault(folder / "data") as vault:  # a second one beside what is there
         vault.import_file(str(sample_path(sample)), name)
         yield vault
+
+
+@functools.cache
+def imported(sample: str, name: str) -> Path:
+    """A data folder with one imported database, made once in this process; nobody works in it."""
+    folder = Path(tempfile.mkdtemp(prefix="tabvault-imported-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with Vault(folder / "data") as vault:
+        vault.import_file(str(sample_path(sample)), name)
+    return folder / "data"
 
 
 def bodies(vault: Vault, database: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ import pytest
 from lxml import etree
 
 from conftest import XML_SAMPLES, sample_path
+from tabvault.formats.abf.container import Container
 from tabvault.formats.byte_source import MemorySource
 from tabvault.formats.vertipaq import hybrid_writer, idf, no_split
 from tabvault.formats.vertipaq.hybrid_writer import BookmarkRule
@@ -26,7 +27,7 @@ from tabvault.formats.vertipaq.idfmeta import (
     SegmentMeta,
     SegmentStatistics,
 )
-from tabvault.jobs.opening import open_backup
+from tabvault.jobs.opening import unwrap
 from tabvault.model.container_files import ContainerFiles
 
 
@@ -102,8 +103,8 @@ def without_slack(words: bytes, segment: SegmentMeta) -> bytes:
 @pytest.mark.parametrize("sample", XML_SAMPLES)
 def test_every_column_of_a_workbook_is_written_as_the_engine_wrote_it(sample: str, capsys) -> None:
     counts: Counter[str] = Counter()
-    with open_backup(MemorySource(sample_path(sample).read_bytes())) as backup:
-        files = ContainerFiles(backup.container)
+    with unwrap(MemorySource(sample_path(sample).read_bytes())) as workbook:
+        files = ContainerFiles(Container.open(workbook.source))
         bodies = {name.rpartition("\\")[2]: partial(files.read, name) for name in files.names()}
     for body in [bytes(read()) for name, read in bodies.items() if name.endswith(".tbl.xml")]:
         for column in etree.fromstring(body).iter("{*}XMObject"):

@@ -275,7 +275,7 @@ def test_the_password_of_a_connection_string_is_used_and_never_shown(made: Shop,
     made.create(table_of("Facts", ROWS, part), dataSources=[npgsql(postgresql, password=postgresql.password)])
     with made.vault.open("shop") as opened:
         [listing] = list_sources(opened.model, made.access(made.vault.folder.find("shop")))
-    assert listing.credential == "in the model"
+    assert listing.credential == "set"  # taken out of the model when it came
     assert postgresql.password not in repr(listing)
     made.refresh()
     assert differences(made.rows("Facts"), ROWS) == 0
