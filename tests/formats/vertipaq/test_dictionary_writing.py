@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -197,9 +196,7 @@ def test_any_strings_come_back_from_pbixray(strings: list[str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["customer name {:06d}", "Kunde {:06d} é", "顧客 {:06d} 😀"])
-def test_many_strings_are_written_fast(text: str) -> None:
+def test_many_strings_come_back(text: str) -> None:
     strings = pa.array([text.format(index) for index in range(100_000)])
-    started = time.perf_counter()
     data = built(strings)
-    assert time.perf_counter() - started < 1  # about 0.04 s; shared machines are slow at times
     assert dictionary.parse(data, file=None).equals(strings)

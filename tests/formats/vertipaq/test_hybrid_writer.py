@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import groupby
 from types import SimpleNamespace
 
@@ -199,10 +198,8 @@ def test_ids_that_stand_for_nothing_are_mistakes_of_ours() -> None:
 
 
 @pytest.mark.parametrize("distinct", [1, 2, 200, 1 << 20])
-def test_a_million_ids_take_a_blink(distinct: int) -> None:
+def test_a_million_ids_come_back(distinct: int) -> None:
     data_ids = np.random.default_rng(1).integers(3, 3 + distinct, 1 << 20, dtype=np.uint32)
-    started = time.perf_counter()
     segment = hybrid_writer.encode(data_ids, bookmark=BookmarkRule.ENTRIES)
-    assert time.perf_counter() - started < 0.5  # about 0.01 s; shared machines are slow at times
     (found,) = idf.decode(segment.words, [segment.meta], file=None)
     assert np.array_equal(found, data_ids)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import time
 from collections import Counter
 from functools import cache
 
@@ -400,13 +399,10 @@ def test_a_reference_that_leads_nowhere_is_refused(tmp_path):
         write_processed(path.read_bytes(), Processed((), (), ()), now=NOW)
 
 
-def test_five_hundred_columns_take_well_under_a_second():
+def test_five_hundred_columns_have_their_files():
     content, table_id, partitions, columns = new_table(1605, column_count=500, partition_count=1)
     genuine = [column for table in Processing(SMALL).processed.tables for column in table.columns]
     hierarchy = next(column.hierarchy for column in genuine if len(column.hierarchy.columns) == 2)
     full = [dataclasses.replace(empty_column(one, partitions), hierarchy=hierarchy) for one in columns]
-    started = time.process_time()
     outcome = write_processed(content, processed_table(table_id, partitions, full), now=NOW)
-    duration_s = time.process_time() - started
-    print(f"{duration_s:.2f} s for {len(columns)} columns, {len(outcome.added_files)} files")  # noqa: T201 - the counts are what a reader wants
-    assert duration_s < 2
+    assert len(outcome.added_files) == len(full) * 6  # its segments, and those of two columns of its H$ table
