@@ -34,6 +34,7 @@ def vault_with(folder: Path, sample: str = SMALL, name: str = "shop") -> Iterato
     if not (folder / "data").exists():
         shutil.copytree(imported(sample, name), folder / "data")
         with Vault(folder / "data") as vault:
+            assert vault.own_folder  # locked from the beginning, as after an import
             yield vault
         return
     with Vault(folder / "data") as vault:  # a second one beside what is there
