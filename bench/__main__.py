@@ -13,8 +13,12 @@ import platform
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import decode, encode, jobs, refresh, server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLES = Path(os.environ.get("TABVAULT_SAMPLES", REPOSITORY.parent / "shared" / "samples"))
@@ -34,6 +38,35 @@ def machine() -> str:
     return f"{os.cpu_count()} shared cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}"
 
 
+def sections(scratch: Path, *, byte_count: int) -> list[Callable[[], list[str]]]:
+    """What makes the lines of each section, in their order."""
+    return [
+        lambda: [
+            "## Decoding every column of every table\n",
+            *decode.report(SAMPLES),
+            "\nGoal: at least 10 x pbixray. *From closed file* includes opening and unwrapping, which both do.",
+            "Adventure Works has 180 columns, most of them tiny: half of its time is a fixed cost for each.\n",
+        ],
+        lambda: [
+            "## Backup, restore, verify of a large database\n",
+            *jobs.report(SAMPLES, scratch, byte_count=byte_count),
+            "\nGoals: plain backup at least 0.8 of `cp` + fsync; memory of backup and restore under 256 MiB. Where a",
+            "plain backup stays under it: `cp` copies inside the kernel, a backup reads every byte, checks its CRC and",
+            "writes it, waits for the disk before the file appears, and removes the file that it replaces. The",
+            "database is the June 2019 demo with the segments of its tables repeated",
+            "(`tabvault.testing.large_database`): restic, which stores what repeats once, has an easy time with it.",
+        ],
+        lambda: ["\n## The server\n", *server.report(SAMPLES, scratch)],
+        lambda: [
+            "\n## Encoding tables\n",
+            *encode.report(SAMPLES, scratch),
+            "\nGoals: at least half as fast as Parquet/zstd and 100 x pbix-mcp; at most 1.1 times the bytes of Parquet",
+            "and at most 1.05 times those of the engine itself when genuine rows are shuffled first.",
+        ],
+        lambda: ["\n## Refreshing a large table\n", *refresh.report(scratch)],
+    ]
+
+
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -48,33 +81,14 @@ def main() -> None:
         duckdb=version("duckdb"),
         day=datetime.datetime.now(datetime.UTC).date(),
     )
+    lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tabvault-bench-") as scratch:
-        parts = [
-            head,
-            "## Decoding every column of every table\n",
-            *decode.report(SAMPLES),
-            "\nGoal: at least 10 x pbixray. *From closed file* includes opening and unwrapping, which both do.",
-            "Adventure Works has 180 columns, most of them tiny: half of its time is a fixed cost for each.\n",
-            "## Backup, restore, verify of a large database\n",
-            *jobs.report(SAMPLES, Path(scratch), byte_count=options.size << 20),
-            "\nGoals: plain backup at least 0.8 of `cp` + fsync; memory of backup and restore under 256 MiB. Where a",
-            "plain backup stays under it: `cp` copies inside the kernel, a backup reads every byte, checks its CRC and",
-            "writes it, waits for the disk before the file appears, and removes the file that it replaces. The",
-            "database is the June 2019 demo with the segments of its tables repeated",
-            "(`tabvault.testing.large_database`): restic, which stores what repeats once, has an easy time with it.",
-            "\n## The server\n",
-            *server.report(SAMPLES, Path(scratch)),
-            "\n## Encoding tables\n",
-            *encode.report(SAMPLES, Path(scratch)),
-            "\nGoals: at least half as fast as Parquet/zstd and 100 x pbix-mcp; at most 1.1 times the bytes of Parquet",
-            "and at most 1.05 times those of the engine itself when genuine rows are shuffled first.",
-            "\n## Refreshing a large table\n",
-            *refresh.report(Path(scratch)),
-        ]
-    text = "\n".join(parts) + "\n"
-    print(text)
+        for section in (lambda: [head], *sections(Path(scratch), byte_count=options.size << 20)):
+            found = section()
+            print(*found, sep="\n", flush=True)  # as they come: the whole takes a quarter of an hour
+            lines += found
     if not options.no_write:
-        (REPOSITORY / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+        (REPOSITORY / "docs" / "benchmarks.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
