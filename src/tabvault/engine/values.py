@@ -13,13 +13,10 @@ DOUBLE      REAL         double                      double
 DATETIME    REAL         OLE date                    timestamp[us]
 =========== ============ =========================== ==================
 
-An OLE date counts days since 30 December 1899. Its sign is that of the day alone: the fraction always counts forward
-from midnight, so -1.25 is six o'clock on 29 December ([MS-OAUT] 2.2.25). Rounded to the nearest microsecond, because
-a double holds no more of a time of our days.
+What an OLE date stands for, see :mod:`tabvault.model.ole_date`.
 
 Sources: genuine files with every data type but VARIANT and UNKNOWN. For those two the dictionary decides: a guess,
-    because no
-file at hand has one.
+because no file at hand has one.
 """
 
 from __future__ import annotations
@@ -31,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from tabvault.errors import FormatError, ModelError
+from tabvault.model import ole_date
 from tabvault.model.objects import DataType, DictionaryDataType, DictionaryType
 
 if TYPE_CHECKING:
@@ -61,11 +59,6 @@ _UNTYPED: dict[int, pa.DataType] = {
 
 _NO_WHITE_SPACE = str.maketrans("", "", " \r\n")
 """The text of a binary value comes in lines of 76 characters, as in mail."""
-
-_OLE_UNIX_EPOCH = 25569
-"""1 January 1970 as an OLE date."""
-
-_MICROSECONDS_PER_DAY = 86_400_000_000
 
 _OLE_DATE_MAX = 100_000_000
 """Days from 1899 that a timestamp[us] reaches in both directions, rounded down: some 270,000 years."""
@@ -168,10 +161,8 @@ def array(
 
 
 def _microseconds(ole_dates: NDArray[np.float64], *, file: str | None) -> NDArray[np.int64]:
-    """Microseconds since 1970. Day and time are rounded apart: together they would not fit into a double."""
+    """Microseconds since 1970."""
     if np.count_nonzero(np.abs(ole_dates) <= _OLE_DATE_MAX) < len(ole_dates):  # not a number compares as false
         beyond = ole_dates[~(np.abs(ole_dates) <= _OLE_DATE_MAX)][0]
         raise FormatError(f"OLE date {beyond} is out of the range of a timestamp", file=file)
-    days: NDArray[np.float64] = np.trunc(ole_dates)
-    time: NDArray[np.float64] = np.rint(np.abs(ole_dates - days) * _MICROSECONDS_PER_DAY)
-    return (days.astype(np.int64) - _OLE_UNIX_EPOCH) * _MICROSECONDS_PER_DAY + time.astype(np.int64)
+    return ole_date.microseconds(ole_dates)

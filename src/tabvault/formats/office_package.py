@@ -93,6 +93,25 @@ class ModelMember:
             ChecksumError: the CRC-32 of the archive does not match.
             FormatError: the local header is damaged.
         """
+        span = self.unchecked_span()
+        if span is None:
+            return None
+        crc = 0
+        for piece in pieces(span):
+            crc = zlib.crc32(piece, crc)
+        if crc != self._info.CRC:
+            raise ChecksumError(
+                f"CRC-32 of the package is {self._info.CRC:#010x}, the bytes give {crc:#010x}", file=self.name
+            )
+        return span
+
+    def unchecked_span(self) -> SpanSource | None:
+        """
+        The same without its CRC, for one who only looks at its beginning.
+
+        Raises:
+            FormatError: the local header is damaged.
+        """
         if self._info.compress_type != zipfile.ZIP_STORED or self._info.compress_size != self._info.file_size:
             return None
         offset = self._info.header_offset
@@ -102,15 +121,7 @@ class ModelMember:
         name_byte_count = cursor.u16("file name length")
         extra_byte_count = cursor.u16("extra field length")
         start = offset + _LOCAL_HEADER_BYTE_COUNT + name_byte_count + extra_byte_count
-        span = SpanSource(self._source, offset=start, byte_count=self.byte_count)
-        crc = 0
-        for piece in pieces(span):
-            crc = zlib.crc32(piece, crc)
-        if crc != self._info.CRC:
-            raise ChecksumError(
-                f"CRC-32 of the package is {self._info.CRC:#010x}, the bytes give {crc:#010x}", file=self.name
-            )
-        return span
+        return SpanSource(self._source, offset=start, byte_count=self.byte_count)
 
     def pieces(self) -> Iterator[bytes]:
         """

@@ -19,7 +19,7 @@ out with the very same bytes and the others differ in the choice of single match
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import FormatError, TruncatedError
 from tabvault.formats.byte_source import PIECE_BYTE_COUNT, pieces
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTE_COUNT = 4096
 """Raw bytes of every chunk but the last, and the most that a chunk may hold."""
+
+COMPRESSOR: Final = Xpress8.__module__.partition(".")[0]
+"""The package that compresses: another one, or another version of it, makes other bytes of the same file."""
 
 _CHUNK_HEADER = struct.Struct("<HH")
 

@@ -20,26 +20,27 @@ from typing import TYPE_CHECKING, Literal, Self
 from tabvault.engine.dax.inference import inferred_type
 from tabvault.errors import DatabaseReadOnlyError
 from tabvault.formats.abf import backup_log, db_xml
+from tabvault.formats.byte_source import MemorySource, pieces
 from tabvault.jobs.altered_files import AlteredFiles
-from tabvault.jobs.backup import filetime_now
 from tabvault.jobs.data_source_secrets import bound_secrets, take_secrets
 from tabvault.jobs.database_name import check_database_name
 from tabvault.jobs.landing import check_staged
+from tabvault.model import filetime
 from tabvault.model.changes.apply import change_metadata
 from tabvault.model.changes.processed_storage import write_processed
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.metadata import Metadata
-from tabvault.model.processed import BytesBody
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from types import TracebackType
 
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.data_source_secrets import TakenSecret
     from tabvault.model.changes.apply import Affected
     from tabvault.model.changes.change import Change, Verb
     from tabvault.model.file_set import FileSet
-    from tabvault.model.processed import Body, Processed
+    from tabvault.model.processed import Processed
     from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
     from tabvault.storage.data_folder.staging import StagedVersion
     from tabvault.storage.data_folder.version import VersionReader
@@ -73,7 +74,7 @@ class Alteration:
             self.resources = stack.pop_all()
         self._name = self.info.name
         self._verbs: set[Verb | Literal["process"]] = set()
-        self._added: dict[str, Body] = {}
+        self._added: dict[str, ByteSource] = {}
         self._secrets: list[TakenSecret] = []
         self._dropped: set[str] = set()
 
@@ -139,7 +140,7 @@ class Alteration:
         self._verbs |= {change.verb for change in changes}
         self._content, secrets = take_secrets(changed.content, before=self._content)
         self._secrets += secrets
-        added = {name: BytesBody(body) for name, body in changed.added_files.items()}
+        added = {name: MemorySource(body) for name, body in changed.added_files.items()}
         self._replace_files(changed.dropped_files, added)
         return changed.affected
 
@@ -155,7 +156,7 @@ class Alteration:
         self._content = written.content
         self._replace_files(written.dropped_files, written.added_files)
 
-    def _replace_files(self, dropped: Collection[str], added: Mapping[str, Body]) -> None:
+    def _replace_files(self, dropped: Collection[str], added: Mapping[str, ByteSource]) -> None:
         """A file that is both dropped and added has a new body."""
         self._dropped.update(dropped)
         for name in dropped:
@@ -228,8 +229,8 @@ def _require_writable(info: DatabaseInfo) -> None:
 
 
 def _add(staged: StagedVersion, name: str, body: bytes, group_class: int) -> None:
-    _add_body(staged, name, BytesBody(body), group_class)
+    _add_body(staged, name, MemorySource(body), group_class)
 
 
-def _add_body(staged: StagedVersion, name: str, body: Body, group_class: int) -> None:
-    staged.add(name, body.pieces(), byte_count=body.byte_count, last_write_time=filetime_now(), group_class=group_class)
+def _add_body(staged: StagedVersion, name: str, body: ByteSource, group_class: int) -> None:
+    staged.add(name, pieces(body), byte_count=body.byte_count, last_write_time=filetime.now(), group_class=group_class)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabvault.errors import FormatError
-from tabvault.formats.byte_source import MemorySource
 from tabvault.model.file_set import METADATA_FILE
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
 
     from tabvault.formats.byte_source import ByteSource
     from tabvault.model.file_set import FileSet
-    from tabvault.model.processed import Body
 
 
 class AlteredFiles:
@@ -26,7 +24,7 @@ class AlteredFiles:
         added: bodies by name; before those of *files*.
     """
 
-    def __init__(self, files: FileSet, *, dropped: Collection[str], added: Mapping[str, Body]) -> None:
+    def __init__(self, files: FileSet, *, dropped: Collection[str], added: Mapping[str, ByteSource]) -> None:
         self._files = files
         self._dropped = dropped
         self._added = added
@@ -45,11 +43,12 @@ class AlteredFiles:
     def read(self, name: str) -> bytes | memoryview:
         """The whole file; FormatError if there is none, or it is damaged."""
         added = self._added.get(name)
-        return b"".join(added.pieces()) if added is not None else self._files.read(self._there(name))
+        return added.read_at(0, added.byte_count) if added is not None else self._files.read(self._there(name))
 
     def open(self, name: str) -> ByteSource:
         """The file for reading in ranges; FormatError if there is none."""
-        return MemorySource(self.read(name)) if name in self._added else self._files.open(self._there(name))
+        added = self._added.get(name)
+        return added if added is not None else self._files.open(self._there(name))
 
     def _there(self, name: str) -> str:
         if name in self._dropped:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 from tabvault.engine.dax.inference import inferred_type
 from tabvault.formats.abf import backup_log, crypt_key, db_xml, writer
 from tabvault.formats.abf.desktop_writer import LOG_FIELDS
-from tabvault.jobs.backup import filetime_now
 from tabvault.jobs.data_source_secrets import bound_secrets, take_secrets
 from tabvault.jobs.database_name import check_database_name
 from tabvault.jobs.landing import check_staged
 from tabvault.jobs.origin import Origin
+from tabvault.model import filetime
 from tabvault.model.changes.apply import change_metadata
 from tabvault.model.changes.new_metadata import new_metadata
 from tabvault.model.changes.tree_changes import ExistingObjects
@@ -99,7 +99,7 @@ def create_database(
     origin = Origin(dict(LOG_FIELDS), (), (str(language),), writer.EMPTY_PARTITIONS, None)
     with folder.stage() as staged:
         for file, body, group_class in files:
-            staged.add(file, [body], byte_count=len(body), last_write_time=filetime_now(), group_class=group_class)
+            staged.add(file, [body], byte_count=len(body), last_write_time=filetime.now(), group_class=group_class)
         check_staged(staged)
         with bound_secrets(folder.path, database_id, secrets_taken):
             return staged.commit(

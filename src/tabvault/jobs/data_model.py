@@ -26,13 +26,14 @@ from typing import TYPE_CHECKING
 from tabvault.formats import xpress9_writer
 from tabvault.formats.abf import backup_log, virtual_directory
 from tabvault.formats.abf.desktop_writer import LOG_FIELDS, StoredBody, desktop_container
-from tabvault.jobs.backup import check_direct_query_is_empty, filetime_now
+from tabvault.jobs.backup import check_direct_query_is_empty
 from tabvault.jobs.landing import read_definition
 from tabvault.jobs.opening import open_backup
 from tabvault.jobs.origin import Origin
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.jobs.written_container import checked_body, definition_of, storage_keys, written_log
 from tabvault.jobs.xpress9_process import DecoderProcess
+from tabvault.model import filetime
 from tabvault.storage.durable import FILE_MODE, fsync_directory
 from tabvault.storage.os_errors import storage_errors
 
@@ -148,7 +149,7 @@ def _export(content: _Content, path: Path, meter: ProgressMeter) -> ExportedData
     begun = time.monotonic()
     raw_byte_count = sum(file.byte_count for file in content.files)
     meter.step("exporting", raw_byte_count)
-    container = desktop_container(_stored(content, meter), object_id=str(uuid.uuid4()).upper(), now=filetime_now())
+    container = desktop_container(_stored(content, meter), object_id=str(uuid.uuid4()).upper(), now=filetime.now())
     with DecoderProcess() as decoder:
         byte_count = _publish(path, xpress9_writer.wrap(container, new_decoder=decoder.new_session))
     return ExportedDataModel(

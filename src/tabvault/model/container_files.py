@@ -11,7 +11,7 @@ from tabvault.formats.byte_source import check_range
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from tabvault.formats.abf.container import Container
+    from tabvault.formats.abf.container import Container, StoredFile
     from tabvault.formats.byte_source import ByteSource
 
 FILE_BYTE_COUNT_MAX: Final = 4 << 30
@@ -31,10 +31,7 @@ class ContainerFiles:
 
     def byte_count(self, name: str) -> int:
         """Uncompressed length of the file."""
-        file = self._container.files.get(name)
-        if file is None:
-            raise FormatError("no such file in the backup", file=name)
-        return file.byte_count
+        return _stored_file(self._container, name).byte_count
 
     def read(self, name: str) -> bytes | memoryview:
         """The whole file; its CRC has been checked, where the backup has one."""
@@ -44,26 +41,40 @@ class ContainerFiles:
 
     def open(self, name: str) -> ByteSource:
         """The file for reading in ranges, from front to back; its CRC is checked where its end is read."""
-        return _Body(self._container, name, byte_count=self.byte_count(name))
+        return ContainedFile(self._container, name)
 
 
-class _Body:
+def _stored_file(container: Container, name: str) -> StoredFile:
+    file = container.files.get(name)
+    if file is None:
+        raise FormatError("no such file in the backup", file=name)
+    return file
+
+
+class ContainedFile:
     """
     A file of a container as a byte source.
 
     It may be compressed, and then there is no way into its middle: it is read on from where the last range ended, and
     anew from its beginning for a range before that.
+
+    Args:
+        container: open as long as this is read.
+        name: logical name of the file.
+
+    Raises:
+        FormatError: there is none of that name.
     """
 
-    def __init__(self, container: Container, name: str, *, byte_count: int) -> None:
-        self._container = container
-        self._name = name
-        self.byte_count = byte_count
+    def __init__(self, container: Container, name: str) -> None:
+        self.container = container
+        self.name = name
+        self.byte_count = _stored_file(container, name).byte_count
         self._lock = threading.Lock()
         self._begin()
 
     def _begin(self) -> None:
-        self._pieces: Iterator[bytes | memoryview] = self._container.body(self._name)
+        self._pieces: Iterator[bytes | memoryview] = self.container.body(self.name)
         self._piece = memoryview(b"")
         self._position = 0
 
@@ -100,7 +111,7 @@ class _Body:
         if not self._piece:
             self._piece = memoryview(next(self._pieces, b"")).toreadonly()
             if not self._piece:
-                raise TruncatedError(f"the file ends before {self.byte_count} bytes", file=self._name)
+                raise TruncatedError(f"the file ends before {self.byte_count} bytes", file=self.name)
         taken, self._piece = self._piece[:byte_count_max], self._piece[byte_count_max:]
         self._position += len(taken)
         return taken

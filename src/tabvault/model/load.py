@@ -9,12 +9,13 @@ depends on them, and a number that an enumeration does not know stays a number u
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tabvault.errors import ModelError
+from tabvault.model import filetime
 from tabvault.model.load_storage import StorageFacts
 from tabvault.model.objects import (
+    Cardinality,
     Column,
     DataSource,
     DataType,
@@ -24,8 +25,10 @@ from tabvault.model.objects import (
     Measure,
     Model,
     NamedExpression,
+    ObjectState,
     Partition,
     PartitionMode,
+    PartitionType,
     Relationship,
     Role,
     RoleMember,
@@ -35,20 +38,13 @@ from tabvault.model.records import Record, Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from tabvault.model.metadata import Metadata
     from tabvault.model.objects import ColumnStorage
 
 SYSTEM_FLAG = 1
 """``Table.SystemFlags``: an H$, R$ or U$ structure. 2 marks Power BI's calculated tables, which are like others."""
-
-SYSTEM_PARTITION = 3
-"""``Partition.Type`` of the one partition of a system table. Its mode is always 2 and means nothing."""
-
-_FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
-_FILETIME_MAX = 2_650_467_744_000_000_000  # 1 January 10000
-_FILETIME_NEVER = 31_240_512_000_000_000
-"""30 December 1699, the zero of OLE dates less two centuries: ``RefreshedTime`` of what was never refreshed."""
 
 
 def load_model(metadata: Metadata) -> Model:
@@ -114,13 +110,13 @@ def _the_model(metadata: Metadata) -> Record:
 
 
 def _last_committed(metadata: Metadata) -> datetime | None:
-    """``DBPROPERTIES.LASTCOMMITTED``, a FILETIME: 100 ns since 1601."""
-    filetime = metadata.properties().get("LASTCOMMITTED")
-    if filetime is None or filetime in (0, _FILETIME_NEVER):
+    """``DBPROPERTIES.LASTCOMMITTED``, a FILETIME."""
+    committed = metadata.properties().get("LASTCOMMITTED")
+    if committed is None or committed in (0, filetime.NEVER):
         return None
-    if not isinstance(filetime, int) or not 0 < filetime < _FILETIME_MAX:
-        raise ModelError(f"DBPROPERTIES LASTCOMMITTED is {filetime!r}, not a time")
-    return _FILETIME_EPOCH + timedelta(microseconds=filetime // 10)
+    if not isinstance(committed, int) or not 0 < committed < filetime.END:
+        raise ModelError(f"DBPROPERTIES LASTCOMMITTED is {committed!r}, not a time")
+    return filetime.moment(committed)
 
 
 def _tables(metadata: Metadata, *, tables: Records, columns: Records, model: Record) -> tuple[Table, ...]:
@@ -172,7 +168,7 @@ def _partitions(records: Iterable[Record], storage: StorageFacts, model: Record)
     for record in records:
         kind = record.integer("Type")
         mode = record.integer("Mode")
-        if mode == PartitionMode.DEFAULT and kind != SYSTEM_PARTITION:
+        if mode == PartitionMode.DEFAULT and kind != PartitionType.SYSTEM:
             mode = model.integer("DefaultMode")
         data_view = record.integer("DataView", DataView.DEFAULT)
         if data_view == DataView.DEFAULT:
@@ -183,7 +179,7 @@ def _partitions(records: Iterable[Record], storage: StorageFacts, model: Record)
                 name=record.text("Name"),
                 type=kind,
                 mode=_mode(mode),
-                state=record.integer("State", 1),
+                state=record.integer("State", ObjectState.READY),
                 query_definition=record.text_or_none("QueryDefinition"),
                 storage=storage.partition_storage(record),
                 is_sample=data_view == DataView.SAMPLE,
@@ -227,7 +223,7 @@ def _column(record: Record, stored: tuple[int, ColumnStorage] | None) -> Column:
         source_column=record.text_or_none("SourceColumn"),
         is_key=record.flag("IsKey"),
         is_nullable=record.flag("IsNullable", default=True),
-        state=record.integer("State", 1),
+        state=record.integer("State", ObjectState.READY),
         sort_by_column_id=record.integer("SortByColumnID", 0) or None,
     )
 
@@ -301,8 +297,8 @@ def _relationships(metadata: Metadata, *, tables: Records, columns: Records) -> 
                 to_table_id=record.integer("ToTableID"),
                 to_column_id=record.integer("ToColumnID"),
                 cross_filtering_behavior=record.integer("CrossFilteringBehavior", 1),
-                from_cardinality=record.integer("FromCardinality", 2),
-                to_cardinality=record.integer("ToCardinality", 1),
+                from_cardinality=record.integer("FromCardinality", Cardinality.MANY),
+                to_cardinality=record.integer("ToCardinality", Cardinality.ONE),
                 join_on_date_behavior=record.integer("JoinOnDateBehavior", 1),
             )
         )

@@ -41,6 +41,32 @@ class ColumnType(enum.IntEnum):
     CALCULATED_TABLE_COLUMN = 4
 
 
+class ObjectState(enum.IntEnum):
+    """``State`` of partitions, columns, hierarchies, relationships and permissions, as far as it counts here."""
+
+    READY = 1
+    NO_DATA = 3
+    CALCULATION_NEEDED = 4
+
+
+class Cardinality(enum.IntEnum):
+    """``Relationship.FromCardinality`` and ``ToCardinality``."""
+
+    ONE = 1
+    MANY = 2
+
+
+class PartitionType(enum.IntEnum):
+    """``Partition.Type``. SYSTEM is the one partition of a system table; its mode is always 2 and means nothing."""
+
+    QUERY = 1
+    CALCULATED = 2
+    SYSTEM = 3
+    M = 4
+    POLICY_RANGE = 6
+    CALCULATION_GROUP = 7
+
+
 class PartitionMode(enum.IntEnum):
     """``Partition.Mode`` and ``Model.DefaultMode``."""
 
@@ -260,7 +286,7 @@ class Relationship:
     """
     A relationship, from the many side to the one side.
 
-    Cardinalities are 1 for one and 2 for many. *join_on_date_behavior*: 1 on date and time, 2 on the date alone.
+    *join_on_date_behavior*: 1 on date and time, 2 on the date alone.
     """
 
     id: int
@@ -271,8 +297,8 @@ class Relationship:
     to_table_id: int
     to_column_id: int
     cross_filtering_behavior: int
-    from_cardinality: int = 2
-    to_cardinality: int = 1
+    from_cardinality: int = Cardinality.MANY
+    to_cardinality: int = Cardinality.ONE
     join_on_date_behavior: int = 1
 
 

@@ -25,6 +25,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tabvault.model.objects import ObjectState
 from tabvault.model.records import Records
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 METADATA_NONE: Final = 1
 """``MetadataPermission`` none: the object and its name are kept back."""
-
-STATE_READY: Final = 1
 
 EXPRESSION_LENGTH_MAX: Final = 1 << 18
 """A longer expression of a measure is not searched, and counts as referring to everything."""
@@ -234,7 +233,7 @@ def _filters(permission: Record) -> bool:
     The filter of a state that is not ready gives no access to the table, whatever its text.
     """
     text = permission.text_or_none("FilterExpression")
-    if permission.integer("State", STATE_READY) != STATE_READY:
+    if permission.integer("State", ObjectState.READY) != ObjectState.READY:
         return True
     return text is not None and bool(text.strip()) and not _TRUE.fullmatch(text)
 

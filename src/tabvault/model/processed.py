@@ -8,40 +8,13 @@ of their storage rows, which are made when it is written down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-
-class Body(Protocol):
-    """The bytes of a file, wherever they lie until they are staged."""
-
-    @property
-    def byte_count(self) -> int:
-        """How many there are."""
-        ...
-
-    def pieces(self) -> Iterator[bytes | memoryview]:
-        """All of them, in order; may be asked again."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class BytesBody:
-    """A body in memory."""
-
-    content: bytes | memoryview = field(repr=False)
-
-    @property
-    def byte_count(self) -> int:
-        """Its length."""
-        return len(self.content)
-
-    def pieces(self) -> Iterator[bytes | memoryview]:
-        """The whole, at once."""
-        yield self.content
+    from tabvault.formats.byte_source import ByteSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +36,8 @@ class ProcessedSegments:
     """The segments of a column in a partition: an ``.idf`` file and its ``.idfmeta`` file."""
 
     segment_count: int
-    idf: Body
-    idfmeta: Body
+    idf: ByteSource
+    idfmeta: ByteSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +57,7 @@ class ProcessedDictionary:
     is_unique: bool
     is_operating_on_32: bool
     dictionary_flags: int
-    body: Body | None
+    body: ByteSource | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +85,7 @@ class ProcessedAttributeHierarchy:
     record_count: int
     segment_count: int
     columns: tuple[SystemColumn, ...]
-    hash_index: Body | None
+    hash_index: ByteSource | None
     min_value: str | None = None
     max_value: str | None = None
     string_value_max_length: int | None = None

@@ -71,11 +71,6 @@ def masked_connection_string(text: str) -> str:
     return _masked(text, _connection_string)
 
 
-def masked_json(text: str) -> str:
-    """*text* with the values of secret names in it replaced; as it was when it has none."""
-    return _masked(text, _json)
-
-
 def masked(type_name: str, column: str, text: str) -> str:
     """A cell of the metadata as it may be shown: *text* itself where the column holds no secrets. Empty stays empty."""
     rewrite = SECRET_COLUMNS.get((type_name, column))

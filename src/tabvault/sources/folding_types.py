@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from tabvault.errors import SourceTypeError
+from tabvault.model import ole_date
 from tabvault.sources.folding_columns import ColumnKind, FoldedColumn, called, refused, text_literal
 
 if TYPE_CHECKING:
@@ -328,15 +329,15 @@ def _cast_to_time(here: _Conversion) -> exp.Expr:
 def _day(here: _Conversion) -> exp.Expr:
     """Days since 30 December 1899, of a whole number."""
     days = exp.cast(here.value.copy(), "INTEGER")
-    return exp.Add(this=exp.cast(text_literal("1899-12-30"), "DATE"), expression=days)
+    return exp.Add(this=exp.cast(text_literal(str(ole_date.ZERO.date())), "DATE"), expression=days)
 
 
 def _number_to_date(here: _Conversion) -> exp.Expr:
-    return here.cases((_is_whole(here, 2_958_466), _day(here)))
+    return here.cases((_is_whole(here, ole_date.DAYS_END), _day(here)))
 
 
 def _number_to_datetime(here: _Conversion) -> exp.Expr:
-    return here.cases((_is_whole(here, 2_958_466), exp.cast(_day(here), "TIMESTAMP")))
+    return here.cases((_is_whole(here, ole_date.DAYS_END), exp.cast(_day(here), "TIMESTAMP")))
 
 
 _CONVERSIONS: Final[dict[tuple[ColumnKind, ColumnType], Callable[[_Conversion], exp.Expr]]] = {

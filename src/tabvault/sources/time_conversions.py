@@ -20,20 +20,13 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tabvault.model.ole_date import DAY_MICROSECONDS, MICROSECONDS_END, MICROSECONDS_MIN, ZERO_MICROSECONDS
 from tabvault.sources.misfit import Converted, refuse, refuse_unless
 
 if TYPE_CHECKING:
     from tabvault.sources.text_rules import TextRules
 
 DATE_TIME: Final = pa.timestamp("us")
-
-_DAY_US: Final = 86_400_000_000
-_MIN_US: Final = -59_011_459_200_000_000
-"""1 January 100."""
-_END_US: Final = 253_402_300_800_000_000
-"""1 January 10000."""
-_ZERO_US: Final = -25_569 * _DAY_US
-"""30 December 1899, the zero of OLE dates."""
 
 _PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _OUT_OF_RANGE: Final = "a date outside of the years 100 to 9999"
@@ -46,7 +39,7 @@ def timestamps_to_date_time(values: pa.Array) -> Converted:
     """Points in time of any unit. Raises MisfitError."""
     per_second = _PER_SECOND[values.type.unit]
     counts = values.cast(pa.timestamp(values.type.unit)).cast(pa.int64())
-    first, end = (bound * per_second // 1_000_000 for bound in (_MIN_US, _END_US))
+    first, end = (bound * per_second // 1_000_000 for bound in (MICROSECONDS_MIN, MICROSECONDS_END))
     if first > -(1 << 63):  # nanoseconds reach from 1677 to 2262 alone
         refuse(pc.or_(pc.less(counts, first), pc.greater_equal(counts, end)), _OUT_OF_RANGE)
     if per_second <= 1_000_000:
@@ -62,7 +55,10 @@ def dates_to_date_time(values: pa.Array) -> Converted:
     if days is None:
         milliseconds = values.cast(pa.int64())
         return timestamps_to_date_time(milliseconds.cast(pa.timestamp("ms")))
-    is_out = pc.or_(pc.less(days, _MIN_US // _DAY_US), pc.greater_equal(days, _END_US // _DAY_US))
+    is_out = pc.or_(
+        pc.less(days, MICROSECONDS_MIN // DAY_MICROSECONDS),
+        pc.greater_equal(days, MICROSECONDS_END // DAY_MICROSECONDS),
+    )
     refuse(is_out, _OUT_OF_RANGE)
     return Converted(values.cast(DATE_TIME))
 
@@ -79,7 +75,7 @@ def times_to_date_time(values: pa.Array) -> Converted:
         rounded_count = pc.sum(pc.not_equal(pc.multiply(microseconds, 1000), counts)).as_py() or 0
     else:
         microseconds, rounded_count = pc.multiply(counts, 1_000_000 // per_second), 0
-    return Converted(pc.add(microseconds, _ZERO_US).cast(DATE_TIME), rounded_count)
+    return Converted(pc.add(microseconds, ZERO_MICROSECONDS).cast(DATE_TIME), rounded_count)
 
 
 def text_to_date_time(text: pa.Array, rules: TextRules) -> Converted:

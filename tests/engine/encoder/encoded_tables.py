@@ -13,6 +13,7 @@ from tabvault.engine.encoder.existing import ExistingTable
 from tabvault.engine.encoder.specification import ColumnSpecification, EncoderOptions, TableSpecification
 from tabvault.engine.encoder.table_encoder import EncodedTable, TableEncoder
 from tabvault.engine.scan import read_column, read_table
+from tabvault.formats.byte_source import pieces
 from tabvault.model.objects import (
     Column,
     ColumnPartitionStorage,
@@ -30,7 +31,8 @@ from tabvault.model.processed import ProcessedAttributeHierarchy
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tabvault.model.processed import Body, ProcessedColumn, ProcessedTable
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.model.processed import ProcessedColumn, ProcessedTable
 
 ROW_NUMBER_ID = 900
 NO_HIERARCHY = ProcessedAttributeHierarchy(-1, -1, 0, 0, (), None)
@@ -89,8 +91,8 @@ def write(encoding: TableEncoder, partition_id: int, rows: pa.Table, *, append: 
     writer.close()
 
 
-def content(body: Body) -> bytes:
-    found = b"".join(map(bytes, body.pieces()))
+def content(body: ByteSource) -> bytes:
+    found = b"".join(map(bytes, pieces(body)))
     assert len(found) == body.byte_count
     return found
 

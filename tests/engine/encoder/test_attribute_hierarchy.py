@@ -31,13 +31,15 @@ from tabvault.engine.encoder.attribute_hierarchy import (
 from tabvault.engine.encoder.relationship_keys import KeyColumn
 from tabvault.engine.encoder.value_range import ValueRange, value_range
 from tabvault.errors import ProcessingError
+from tabvault.formats.byte_source import pieces
 from tabvault.formats.vertipaq import hash_index, idf, idfmeta
 from tabvault.model.objects import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tabvault.model.processed import Body, ProcessedAttributeHierarchy
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.model.processed import ProcessedAttributeHierarchy
 
 NO_RANGE = ValueRange(None, None, 0)
 
@@ -58,8 +60,8 @@ def made(
     )
 
 
-def content(body: Body) -> bytes:
-    return b"".join(bytes(piece) for piece in body.pieces())
+def content(body: ByteSource) -> bytes:
+    return b"".join(bytes(piece) for piece in pieces(body))
 
 
 def decoded(hierarchy: ProcessedAttributeHierarchy) -> dict[str, list[list[int]]]:
@@ -342,6 +344,8 @@ def test_positions_and_ids_are_each_others_inverse(values: list[int], is_used: l
         (45672.75, DataType.DATETIME, "1/15/2025 6:00:00 PM"),
         (45672.0, DataType.DATETIME, "1/15/2025"),
         (-1.25, DataType.DATETIME, "12/29/1899 6:00:00 AM"),
+        (45672.999999, DataType.DATETIME, "1/16/2025"),
+        (2958465.999999, DataType.DATETIME, "12/31/9999 11:59:59 PM"),
         (9e9, DataType.DATETIME, "9000000000"),
         (1, DataType.BOOLEAN, "TRUE"),
         (-5, DataType.INT64, "-5"),

@@ -19,13 +19,15 @@ from genuine_columns import database
 from tabvault.engine.encoder.relationship_index import matches, relationship_index
 from tabvault.engine.encoder.relationship_keys import KeyColumn
 from tabvault.errors import DuplicateKeyError, ProcessingError
+from tabvault.formats.byte_source import pieces
 from tabvault.formats.vertipaq import bitpack, idf, idfmeta, no_split
 from tabvault.model.objects import DataType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tabvault.model.processed import Body, ProcessedRelationship, SystemColumn
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.model.processed import ProcessedRelationship, SystemColumn
 
 
 def folded(texts: pa.StringArray) -> pa.BinaryArray:
@@ -66,8 +68,8 @@ def made(many: KeyColumn, one: KeyColumn, *, is_one_to_one: bool = False) -> Pro
     )
 
 
-def content(body: Body) -> bytes:
-    return b"".join(bytes(piece) for piece in body.pieces())
+def content(body: ByteSource) -> bytes:
+    return b"".join(bytes(piece) for piece in pieces(body))
 
 
 def decoded(column: SystemColumn) -> list[int]:

@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 from conftest import CONTAINER_SAMPLES
 from genuine_columns import database
 from tabvault.engine.encoder.user_hierarchy import HierarchyLevel, hierarchy_rows, user_hierarchy
+from tabvault.formats.byte_source import pieces
 from tabvault.formats.vertipaq import idf, idfmeta
 
 if TYPE_CHECKING:
-    from tabvault.model.processed import Body
+    from tabvault.formats.byte_source import ByteSource
 
 
 def level(data_ids: list[int], members: list[int]) -> HierarchyLevel:
     return HierarchyLevel(np.array(data_ids, np.uint32), np.array(members, np.uint32))
 
 
-def content(body: Body) -> bytes:
-    return b"".join(bytes(piece) for piece in body.pieces())
+def content(body: ByteSource) -> bytes:
+    return b"".join(bytes(piece) for piece in pieces(body))
 
 
 YEARS = level([4, 3, 4, 4, 3], [4, 3])

@@ -6,9 +6,9 @@ import re
 import sqlite3
 from contextlib import closing
 
+from tabvault.formats.byte_source import MemorySource
 from tabvault.model.metadata import SYNONYMS
 from tabvault.model.processed import (
-    BytesBody,
     Processed,
     ProcessedAttributeHierarchy,
     ProcessedColumn,
@@ -100,7 +100,7 @@ class GenuineProcessing:
             return None
         file = self.rows["StorageFile"][owner["StorageFileID"]]
         path = self.rows["StorageFolder"][file["StorageFolderID"]]["Path"]
-        return BytesBody(self._read(f"{path}\\{file['FileName']}"))
+        return MemorySource(self._read(f"{path}\\{file['FileName']}"))
 
     def _segments(self, column):
         """The segments of a column by the ids of the partitions."""

@@ -221,7 +221,7 @@ CHANGES = st.one_of(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.lists(CHANGES, min_size=1, max_size=3), min_size=1, max_size=12))
 def test_whatever_the_sequence_the_metadata_stay_a_model(sequences):
     content, files = everything().content, dict(everything().added_files)

@@ -8,9 +8,7 @@ from model.changes.model_changes import change, changed, files_after, model_of, 
 from model.genuine import OLDEST, RLS, SMALL, genuine_files, genuine_metadata
 from tabvault.engine.scan import read_table
 from tabvault.errors import RequestError
-from tabvault.formats.xmla.commands import Collection, ObjectChanges
-from tabvault.model.changes.filetime import NEVER
-from tabvault.model.changes.row_changes import clearing_changes
+from tabvault.model.filetime import NEVER
 from tabvault.model.load_storage import storage_file_names
 from tabvault.model.metadata import Metadata
 
@@ -167,18 +165,3 @@ def test_what_has_no_values_or_is_the_engines_own_is_not_cleared():
         changed(genuine_metadata(SMALL), change("clear", "Table", ID=system))
     with pytest.raises(RequestError, match="a Column has no values to be cleared"):
         changed(genuine_metadata(SMALL), change("clear", "Column", ID=column))
-
-
-def test_only_the_rows_of_a_refresh_that_clear_values_are_changes():
-    columns = {"ID": "unsignedLong", "RefreshType": "long"}
-    tables = ({"ID": "10", "RefreshType": "2"}, {"ID": "11", "RefreshType": "3"}, {"ID.Table": "T", "RefreshType": "2"})
-    collections = (Collection("Model", columns, ({"RefreshType": "2"},)), Collection("Tables", columns, tables))
-    found = list(clearing_changes(ObjectChanges("refresh", "d", collections)))
-    assert [(one.verb, one.type.name, one.cells, one.paths) for one in found] == [
-        ("clear", "Model", {}, {}),
-        ("clear", "Table", {"ID": 10}, {}),
-        ("clear", "Table", {}, {"ID": {"Table": "T"}}),
-    ]
-    row = {"ID": "1", "RefreshType": "2", "Name": "x"}
-    with pytest.raises(RequestError, match=r"Table\.Name cannot be set by clear"):
-        list(clearing_changes(ObjectChanges("refresh", "d", (Collection("Tables", columns, (row,)),))))

@@ -2,45 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from functools import cache
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from model.changes.damaged_metadata import cells, damaged, rows, with_strange_cells
 from model.changes.model_changes import change, changed, rows_of
-from model.genuine import SMALL, genuine_metadata
 from tabvault.errors import FormatError, ModelError, TabvaultError
-
-STRANGE = st.one_of(
-    st.none(),
-    st.integers(-3, 3),
-    st.integers(-(1 << 63), (1 << 63) - 1),
-    st.floats(),
-    st.text(max_size=5),
-    st.binary(max_size=5),
-)
-
-
-@cache
-def rows():
-    return rows_of(genuine_metadata(SMALL))
-
-
-@cache
-def cells():
-    return [(table, column) for table, found in rows().items() if found for column in next(iter(found.values()))]
-
-
-def damaged(*statements):
-    """A copy on which SQLite itself ran each statement with its values."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.deserialize(genuine_metadata(SMALL))
-        for sql, values in statements:
-            connection.execute(sql, values)
-        connection.commit()
-        return connection.serialize()
 
 
 @cache
@@ -64,19 +32,8 @@ def test_the_changes_are_possible_where_nothing_is_damaged():
 
 
 @settings(deadline=None, max_examples=80)
-@given(st.data())
-def test_any_cell_may_hold_anything(data):
-    any_id = st.sampled_from([row_id for found in rows().values() for row_id in found])
-    statements = []
-    for _ in range(data.draw(st.integers(1, 3))):
-        table, column = data.draw(st.sampled_from(cells()))
-        row_id = data.draw(st.sampled_from(sorted(rows()[table])))
-        value = data.draw(st.one_of(STRANGE, any_id))
-        statements.append((f'UPDATE OR IGNORE "{table}" SET "{column}" = ? WHERE "ID" = ?', (value, row_id)))
-    try:
-        content = damaged(*statements)
-    except sqlite3.Error:
-        return  # an id that is no number
+@given(with_strange_cells())
+def test_any_cell_may_hold_anything(content):
     try:
         outcome = changed(content, *some_changes())
     except TabvaultError:

@@ -27,7 +27,6 @@ from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
 from tabvault.model.processed import (
-    BytesBody,
     Processed,
     ProcessedAttributeHierarchy,
     ProcessedColumn,
@@ -101,7 +100,7 @@ class Processing:
     def write(self, processed=None):
         outcome = write_processed(self.content, processed or self.processed, now=NOW)
         assert outcome.added_files.keys().isdisjoint(self.bodies), "no file is written over"
-        added = {name: b"".join(body.pieces()) for name, body in outcome.added_files.items()}
+        added = {name: body.read_at(0, body.byte_count) for name, body in outcome.added_files.items()}
         self._take(outcome.content, added, outcome.dropped_files)
         return outcome
 
@@ -267,7 +266,7 @@ def test_values_are_read_back(name):
         assert read_table(files, found[table_id]).combine_chunks().equals(values)
 
 
-NO_BODY = BytesBody(b"")
+NO_BODY = MemorySource(b"")
 
 
 def empty_column(column_id, partition_ids, *, row_count=0):

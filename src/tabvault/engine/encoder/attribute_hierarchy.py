@@ -41,9 +41,10 @@ import pyarrow.compute as pc
 from tabvault.engine.encoder.system_column import system_column
 from tabvault.engine.encoder.value_range import ValueRange
 from tabvault.errors import ProcessingError
+from tabvault.formats.byte_source import MemorySource
 from tabvault.formats.vertipaq import hash_index
 from tabvault.formats.vertipaq.idfmeta import FIRST_DATA_ID, NULL_DATA_ID
-from tabvault.model.processed import BytesBody, ProcessedAttributeHierarchy
+from tabvault.model.processed import ProcessedAttributeHierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -186,7 +187,7 @@ def attribute_hierarchy(
     count = len(members)
     if is_value_encoded:
         ranks = np.arange(count, dtype=np.uint32)
-        index = BytesBody(hash_index.build(members, ranks, with_statistics=with_hash_index_statistics))
+        index = MemorySource(hash_index.build(members, ranks, with_statistics=with_hash_index_statistics))
         has_blank = int(members[0] == NULL_DATA_ID)
         record_count = count + FIRST_DATA_ID - has_blank
         columns = _columns({"POS_TO_ID": _padded(members, record_count)}, count, with_data_offsets=with_data_offsets)
@@ -238,7 +239,7 @@ def _hierarchy(
     *,
     record_count: int = 0,
     columns: tuple[SystemColumn, ...] = (),
-    index: BytesBody | None = None,
+    index: MemorySource | None = None,
 ) -> ProcessedAttributeHierarchy:
     return ProcessedAttributeHierarchy(
         materialization_type=kind,

@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from tabvault.engine.encoder.numbering import continued, fresh
 from tabvault.engine.encoder.scratch import ScratchBody
 from tabvault.engine.encoder.stored_values import texts_of
+from tabvault.formats.byte_source import MemorySource
 from tabvault.formats.vertipaq import dictionary, hybrid_writer, idf, idfmeta
 from tabvault.formats.vertipaq.idfmeta import FIRST_DATA_ID, NULL_DATA_ID
 from tabvault.model.objects import DataType, DictionaryDataType, DictionaryType
-from tabvault.model.processed import BytesBody, ProcessedDictionary, ProcessedSegments, ProcessedStatistics
+from tabvault.model.processed import ProcessedDictionary, ProcessedSegments, ProcessedStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from tabvault.engine.encoder.specification import ColumnSpecification, EncoderOptions
     from tabvault.engine.encoder.value_encoding import ValueEncoding
     from tabvault.engine.encoder.vocabulary import Vocabulary
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.formats.vertipaq.encoded_segment import EncodedSegment
     from tabvault.formats.vertipaq.idfmeta import SegmentMeta, SegmentStatistics
-    from tabvault.model.processed import Body
 
     StoredEntries: TypeAlias = NDArray[np.int64] | NDArray[np.float64] | pa.LargeStringArray
 
@@ -158,7 +159,7 @@ class ColumnEncoder:
             segments[partition.partition_id] = ProcessedSegments(
                 len(written),
                 idf_body,
-                BytesBody(idfmeta.build(written, with_data_offsets=self._options.with_data_offsets)),
+                MemorySource(idfmeta.build(written, with_data_offsets=self._options.with_data_offsets)),
             )
             metas[partition.partition_id] = tuple(written)
             statistics += [meta.statistics for meta in written]
@@ -212,7 +213,7 @@ class ColumnEncoder:
             defragment=self._options.defragment,
         )
 
-    def _write(self, partition: PartitionRows, numbering: Numbering) -> tuple[Body, list[SegmentMeta]]:
+    def _write(self, partition: PartitionRows, numbering: Numbering) -> tuple[ByteSource, list[SegmentMeta]]:
         offset, byte_count, metas = None, 0, []
         for data_ids in self._ids_of(partition, numbering):
             segment = self._encoded(data_ids, numbering)
@@ -277,9 +278,9 @@ class ColumnEncoder:
             body=self._dictionary_body(entries) if len(entries) else None,
         )
 
-    def _dictionary_body(self, entries: StoredEntries) -> Body:
+    def _dictionary_body(self, entries: StoredEntries) -> ByteSource:
         if isinstance(entries, np.ndarray):
-            return BytesBody(dictionary.build_numbers(entries))
+            return MemorySource(dictionary.build_numbers(entries))
         is_binary = self._specification.data_type == DataType.BINARY
         algorithm = _BINARY_HASH_ALGORITHM if is_binary else self._options.string_hash_algorithm
         return self._scratch.append_all(dictionary.build_strings(entries, hash_algorithm=algorithm))

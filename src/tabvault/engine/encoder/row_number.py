@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tabvault.formats.byte_source import MemorySource
 from tabvault.formats.vertipaq import hybrid_writer, idfmeta
 from tabvault.formats.vertipaq.idfmeta import FIRST_DATA_ID, NULL_DATA_ID
 from tabvault.model.objects import DictionaryDataType, DictionaryType
-from tabvault.model.processed import BytesBody, ProcessedDictionary, ProcessedSegments, ProcessedStatistics
+from tabvault.model.processed import ProcessedDictionary, ProcessedSegments, ProcessedStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,8 +62,8 @@ def encode_row_number(row_counts: Mapping[int, Sequence[int]], options: EncoderO
         metas = [segment.meta for segment in encoded]
         segments[partition_id] = ProcessedSegments(
             len(encoded),
-            BytesBody(b"".join(segment.words for segment in encoded)),
-            BytesBody(idfmeta.build(metas, with_data_offsets=options.with_data_offsets)),
+            MemorySource(b"".join(segment.words for segment in encoded)),
+            MemorySource(idfmeta.build(metas, with_data_offsets=options.with_data_offsets)),
         )
     row_count = first_data_id - FIRST_DATA_ID
     statistics = ProcessedStatistics(

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-_PIECE_BYTE_COUNT = 1 << 20
-
 
 class ScratchFile:
     """
@@ -62,18 +60,17 @@ class ScratchFile:
 
 @dataclass(frozen=True, slots=True)
 class ScratchBody:
-    """A body that is a range of a scratch file. It can be read until the file is closed."""
+    """
+    A :class:`~tabvault.formats.byte_source.ByteSource` over a range of a scratch file.
+
+    It can be read until the file is closed.
+    """
 
     file: ScratchFile
     offset: int
     byte_count: int
 
     def read_at(self, offset: int, byte_count: int) -> bytes:
-        """A range of it, as of a :class:`~tabvault.formats.byte_source.ByteSource`."""
+        """A range of it."""
         check_range(offset, byte_count, self.byte_count)
         return self.file.read(self.offset + offset, byte_count)
-
-    def pieces(self) -> Iterator[bytes | memoryview]:
-        """A MiB at a time."""
-        for start in range(0, self.byte_count, _PIECE_BYTE_COUNT):
-            yield self.file.read(self.offset + start, min(_PIECE_BYTE_COUNT, self.byte_count - start))

@@ -16,13 +16,12 @@ DATETIME    OLE date                before the year 100 and after 9999, where OL
 Numbers that compare equal have to be one entry of a dictionary, so -0.0 cannot stay apart from 0.0. Infinities and NaN
 are stored as the doubles they are: a guess, because no genuine file has one. The engine's own functions yield them.
 
-An OLE date is a double: its fraction is exact to 0.3 microseconds until the year 2079, to 20 in the year 9999. A
-timestamp becomes the nearest one on its own day, so before 2079 decoding gives the very same timestamp back. Those that
-cannot be told apart are one entry.
+A timestamp becomes the nearest OLE date (:mod:`tabvault.model.ole_date`) on its own day, so before the year 2079
+decoding gives the very same timestamp back. Those that cannot be told apart are one entry.
 
 Binary values stay as they are until the dictionary is written (:func:`texts_of`): they are compared as octets.
 
-Sources: [MS-OAUT] 2.2.25 (OLE dates, their range); genuine files (lines of the base64 text, decimals).
+Source: genuine files (lines of the base64 text, decimals).
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ import pyarrow as pa
 
 from tabvault.engine.encoder.specification import STORED_TYPES
 from tabvault.errors import SourceTypeError
+from tabvault.model import ole_date
 from tabvault.model.objects import DataType, DictionaryDataType
 
 if TYPE_CHECKING:
@@ -43,14 +43,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tabvault.engine.encoder.specification import ColumnSpecification
-
-_MICROSECONDS_PER_DAY = 86_400_000_000
-
-_OLE_UNIX_EPOCH = 25569
-"""1 January 1970 as an OLE date."""
-
-_OLE_DAY_MIN, _OLE_DAY_MAX = -657434, 2958465
-"""1 January 100 and 31 December 9999."""
 
 _LINE_LENGTH = 76
 _LINE_END = " \n"
@@ -160,22 +152,14 @@ def _doubles(values: pa.Array, _name: str) -> NDArray[Any]:
 
 
 def _ole_dates(values: pa.Array, name: str) -> NDArray[Any]:
-    """Days since 30 December 1899. The fraction counts forward from midnight, on days before 1899 too."""
     microseconds = _fixed(values, "<i8")
-    days, time = np.divmod(microseconds, _MICROSECONDS_PER_DAY)
-    days += _OLE_UNIX_EPOCH
-    is_beyond = (days < _OLE_DAY_MIN) | (days > _OLE_DAY_MAX)
+    is_beyond = (microseconds < ole_date.MICROSECONDS_MIN) | (microseconds >= ole_date.MICROSECONDS_END)
     if np.any(is_beyond):
         first = int(microseconds[int(is_beyond.argmax())])
         raise SourceTypeError(
             f"column {name!r} has a timestamp {first} microseconds from 1970; OLE dates go from the year 100 to 9999"
         )
-    fractions = time / _MICROSECONDS_PER_DAY
-    dates: NDArray[np.float64] = np.where(days < 0, days - fractions, days + fractions)
-    is_next_day = np.trunc(dates) != days  # the nearest double of the last microseconds of a day is the next midnight
-    if np.any(is_next_day):
-        dates[is_next_day] = np.nextafter(dates[is_next_day], 0.0)
-    return dates
+    return ole_date.of_microseconds(microseconds)
 
 
 _NUMBERS: Final[Mapping[int, Callable[[pa.Array, str], NDArray[Any]]]] = {

@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabvault.errors import ProcessingError
+from tabvault.formats.byte_source import MemorySource
 from tabvault.formats.vertipaq import idfmeta, no_split
 from tabvault.formats.vertipaq.idfmeta import NULL_DATA_ID, RECORDS_MAX
-from tabvault.model.processed import BytesBody, ProcessedSegments, ProcessedStatistics, SystemColumn
+from tabvault.model.processed import ProcessedSegments, ProcessedStatistics, SystemColumn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,8 +68,8 @@ def system_column(
         statistics=_STATISTICS,
         segments=ProcessedSegments(
             segment_count=len(segments),
-            idf=BytesBody(b"".join(segment.words for segment in segments)),
-            idfmeta=BytesBody(meta),
+            idf=MemorySource(b"".join(segment.words for segment in segments)),
+            idfmeta=MemorySource(meta),
         ),
     )
 

@@ -22,7 +22,7 @@ under other cultures, times of day, exponents, decimals; that binary columns hav
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvault.formats.vertipaq.idfmeta import NULL_DATA_ID
+from tabvault.model import ole_date
 from tabvault.model.objects import DataType
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tabvault.formats.vertipaq.dictionary import Entries
-
-_OLE_EPOCH = datetime(1899, 12, 30)  # noqa: DTZ001 - the dates of a column are in no time zone
-_OLE_DATE_MIN, _OLE_DATE_END = -657_434, 2_958_466
-"""1 January 100 to 31 December 9999, the dates that the engine knows."""
 
 _SECONDS_PER_DAY = 86_400
 
@@ -92,16 +89,17 @@ def _text(stored: float, data_type: DataType) -> str:
         return "TRUE" if stored else "FALSE"
     if data_type == DataType.DECIMAL:
         return f"{Decimal(int(stored)).scaleb(-_DECIMAL_PLACES):f}".rstrip("0").rstrip(".")
-    if data_type == DataType.DATETIME and _OLE_DATE_MIN <= stored < _OLE_DATE_END:
+    if data_type == DataType.DATETIME and ole_date.DAYS_MIN <= stored < ole_date.DAYS_END:
         return _date(stored)
     return str(stored) if isinstance(stored, int) else f"{stored:.15g}".upper()
 
 
-def _date(ole_date: float) -> str:
-    """The sign of an OLE date is that of the day alone: its fraction always counts forward from midnight."""
-    days = int(ole_date)
-    seconds = round(abs(ole_date - days) * _SECONDS_PER_DAY)
-    moment = _OLE_EPOCH + timedelta(days=days) + timedelta(seconds=seconds)
+def _date(stored: float) -> str:
+    days, fraction = ole_date.day_and_fraction(stored)
+    seconds = round(fraction * _SECONDS_PER_DAY)
+    if days == ole_date.DAYS_END - 1:
+        seconds = min(seconds, _SECONDS_PER_DAY - 1)  # behind the last day there is none to round to
+    moment = ole_date.ZERO + timedelta(days=days, seconds=seconds)
     date = f"{moment.month}/{moment.day}/{moment.year}"
     if not seconds % _SECONDS_PER_DAY:
         return date

@@ -29,7 +29,6 @@ ADOMD.NET's public AdomdSchemaGuid.
 
 from __future__ import annotations
 
-import datetime
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,11 +45,13 @@ from tabvault.engine.rowsets.definition import (
     schema,
 )
 from tabvault.errors import ModelError
+from tabvault.model import filetime, ole_date
 from tabvault.model.load import SYSTEM_FLAG
 from tabvault.model.object_types import OBJECT_TYPES
 from tabvault.model.secrets import SECRET_COLUMNS, masked
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Callable, Sequence
 
     from tabvault.engine.rowsets.definition import RowsetRequest
@@ -182,11 +183,6 @@ _OLE_DATES: Final = frozenset({"RangeStart", "RangeEnd"})
 _WITH_SYSTEM_ROWS: Final = frozenset({"Table", "Column", "Partition"})
 _TABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*")
-_UNIX_EPOCH_FILETIME: Final = 116_444_736_000_000_000
-_FILETIME_MAX: Final = 2_650_467_744_000_000_000  # 1 January 10000
-_OLE_EPOCH: Final = datetime.datetime(1899, 12, 30)  # noqa: DTZ001  # a rowset's times carry no zone
-_OLE_DAYS_MIN: Final = -657_434  # 1 January 100
-_OLE_DAYS_MAX: Final = 2_958_466  # 1 January 10000
 
 _NAMES: Final = frozenset({"Name", "ExplicitName", "ObjectType", "Type", "State"})
 """Columns that a restriction may name, besides ids."""
@@ -315,17 +311,15 @@ def _flag(cell: Any) -> bool:
 
 def _filetime(cell: Any) -> int:
     """Microseconds since 1970."""
-    if not isinstance(cell, int) or not 0 <= cell < _FILETIME_MAX:
+    if not isinstance(cell, int) or not 0 <= cell < filetime.END:
         raise ValueError(f"{cell!r} is not a FILETIME")
-    return (cell - _UNIX_EPOCH_FILETIME) // 10
+    return filetime.unix_microseconds(cell)
 
 
 def _ole_date(cell: Any) -> datetime.datetime:
-    """Whole days and, in the same direction for days before the epoch too, the fraction of the day's time."""
-    if not isinstance(cell, int | float) or not _OLE_DAYS_MIN <= cell < _OLE_DAYS_MAX:
+    if not isinstance(cell, int | float) or not ole_date.DAYS_MIN <= cell < ole_date.DAYS_END:
         raise ValueError(f"{cell!r} is not an OLE date")
-    days = int(cell)
-    return _OLE_EPOCH + datetime.timedelta(days=days, microseconds=round(abs(cell - days) * 86_400_000_000))
+    return ole_date.moment(cell)
 
 
 def _read(request: RowsetRequest, source: RowsetSource) -> pa.Table | tuple[()]:

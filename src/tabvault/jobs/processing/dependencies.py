@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING
 
 from tabvault.engine.dax.tokens import tokens
 from tabvault.errors import QueryError
-from tabvault.model.objects import ColumnType
+from tabvault.model.objects import ColumnType, ObjectState, PartitionType
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tabvault.model.objects import Column, Model, Partition, Table
-
-CALCULATED_PARTITION = 2
-"""``Partition.Type`` of a calculated table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,13 @@ def calculations(model: Model) -> list[Calculation]:
     found = []
     for table in model.tables:
         for partition in table.partitions:
-            if partition.type == CALCULATED_PARTITION:
+            if partition.type == PartitionType.CALCULATED:
                 expression = partition.query_definition or ""
-                found.append(Calculation(table, None, partition, expression, is_stale=partition.state != 1))
+                found.append(
+                    Calculation(table, None, partition, expression, is_stale=partition.state != ObjectState.READY)
+                )
         found += [
-            Calculation(table, column, None, column.expression or "", is_stale=column.state != 1)
+            Calculation(table, column, None, column.expression or "", is_stale=column.state != ObjectState.READY)
             for column in table.columns
             if column.type == ColumnType.CALCULATED
         ]

@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -100,7 +101,7 @@ class KeptColumns:
         """
         loaded = [batch.column(column.name) for column in self._loaded]
         keys = [self._key(column) for column in loaded]
-        places = pa.array(range(batch.num_rows), pa.int64())
+        places = pa.array(np.arange(batch.num_rows))
         new = pa.RecordBatch.from_arrays([*keys, places], [*self._key_names(), "place"])
         same = " AND ".join(f"new.{name} IS NOT DISTINCT FROM kept.{name}" for name in self._key_names()) or "true"
         values = ", ".join(f"kept.{name}" for name in self._value_names())

@@ -18,15 +18,13 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from tabvault.model.objects import PartitionType
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tabvault.model.metadata import Metadata
     from tabvault.model.objects import DataSource, Model, Partition
-
-POLICY_RANGE: Final = 6
-CALCULATION_GROUP: Final = 7
-"""``Partition.Type``."""
 
 _DATABASES: Final = {"postgresql": "PostgreSQL.Database", "tds": "Sql.Database"}
 """Functions of M, by protocol."""
@@ -44,10 +42,10 @@ def with_definitions(model: Model, metadata: Metadata) -> Model:
         )
 
     def defined(table_id: int, partition: Partition) -> Partition:
-        if partition.type == POLICY_RANGE and not partition.query_definition:
+        if partition.type == PartitionType.POLICY_RANGE and not partition.query_definition:
             expression = policies.get(table_id)
             return replace(partition, query_definition=str(expression) if expression else None)
-        if partition.type == CALCULATION_GROUP:
+        if partition.type == PartitionType.CALCULATION_GROUP:
             return replace(partition, query_definition=_literal(items[table_id]))
         return partition
 

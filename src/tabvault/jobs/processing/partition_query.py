@@ -9,13 +9,14 @@ has one; else it goes by what messages call it.
 
 from __future__ import annotations
 
-import datetime
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import ExpressionNotSupportedError, ModelError, SourceError
-from tabvault.jobs.processing.partition_definitions import POLICY_RANGE, source_expressions
+from tabvault.jobs.processing.partition_definitions import source_expressions
+from tabvault.model import ole_date
+from tabvault.model.objects import PartitionType
 from tabvault.model.power_query.recipe import DatabaseTable, LiteralTable, NativeQuery
 from tabvault.model.power_query.recogniser import recognise
 from tabvault.sources.data_source import definition_of, parse_definition
@@ -26,23 +27,19 @@ from tabvault.sources.folding_files import file_format
 from tabvault.sources.folding_literals import literal_rows
 from tabvault.sources.literal import literal_source
 from tabvault.sources.opening import open_source
-from tabvault.sources.source import LocalQuery
+from tabvault.sources.source import LocalQuery, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tabvault.jobs.processing.source_access import SourceAccess
     from tabvault.model.objects import Model, Partition, Table
     from tabvault.model.power_query.recipe import DatabaseServer, Recipe
     from tabvault.model.power_query.values import Value
     from tabvault.sources.definition import Credential
-    from tabvault.sources.source import Source
+    from tabvault.sources.source import SourceColumn
 
-QUERY: Final = 1
-"""``Partition.Type`` of a query over a data source of the model."""
-
-_OLE_EPOCH: Final = datetime.datetime(1899, 12, 30)  # noqa: DTZ001 - the range of a policy is in no time zone
-_M_PARTITIONS: Final = frozenset({4, 6})
+_M_PARTITIONS: Final = frozenset({PartitionType.M, PartitionType.POLICY_RANGE})
 
 _PROTOCOLS: Final = {"postgresql": "postgresql", "sql_server": "tds", "odbc": "odbc"}
 _DIALECTS: Final = {
@@ -90,7 +87,7 @@ def partition_source(model: Model, table: Table, partition: Partition) -> Partit
         SourceError: its data source is not understood.
         ModelError: it has none.
     """
-    if partition.type == QUERY:
+    if partition.type == PartitionType.QUERY:
         return _of_data_source(model, table, partition)
     recipe = recognise(
         partition.query_definition or "",
@@ -98,7 +95,7 @@ def partition_source(model: Model, table: Table, partition: Partition) -> Partit
         parameters=_range(partition),
         culture=model.culture,
     )
-    if partition.type == POLICY_RANGE:
+    if partition.type == PartitionType.POLICY_RANGE:
         _require_range(recipe)
     source = recipe.source
     if isinstance(source, LiteralTable):
@@ -115,9 +112,19 @@ def partition_source(model: Model, table: Table, partition: Partition) -> Partit
     return PartitionSource(str(definition), definition, own, None, recipe)
 
 
-def partition_query(source: PartitionSource, access: SourceAccess) -> PartitionQuery:
+def partition_query(
+    source: PartitionSource,
+    access: SourceAccess,
+    *,
+    columns: Callable[[Source, str], tuple[SourceColumn, ...]] = Source.columns,
+) -> PartitionQuery:
     """
     What to ask which source. A database is asked for the columns of what an M expression begins with.
+
+    Args:
+        source: where the rows come from.
+        access: what it may be asked with.
+        columns: asks for the columns of a query.
 
     Raises:
         SourceAccessError: a file that is not allowed.
@@ -139,7 +146,7 @@ def partition_query(source: PartitionSource, access: SourceAccess) -> PartitionQ
         return PartitionQuery(opened, source.query, None)
     if isinstance(recipe.source, DatabaseTable | NativeQuery):
         dialect = _DIALECTS[recipe.source.server.kind]
-    folded = fold(recipe, opened.columns(schema_query(recipe, dialect)), dialect)
+    folded = fold(recipe, columns(opened, schema_query(recipe, dialect)), dialect)
     local = LocalQuery(folded.local, folded.unchanged) if folded.local else None
     return PartitionQuery(opened, folded.query, local)
 
@@ -210,6 +217,6 @@ def _range(partition: Partition) -> dict[str, Value]:
         return {}
     days = {"RangeStart": partition.range_start, "RangeEnd": partition.range_end}
     try:
-        return {name: _OLE_EPOCH + datetime.timedelta(days=day) for name, day in days.items()}
+        return {name: ole_date.moment(day) for name, day in days.items()}
     except OverflowError:
         raise ModelError(f"partition {partition.name!r} has a range that is no time: {json.dumps(days)}") from None

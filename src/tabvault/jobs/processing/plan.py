@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING, Final
 
 from tabvault.engine.suggestion import close_names
 from tabvault.errors import CalculationNotSupportedError, CommandNotSupportedError, RequestError
-from tabvault.jobs.processing.dependencies import CALCULATED_PARTITION, calculations, dependent_calculations
+from tabvault.jobs.processing.dependencies import calculations, dependent_calculations
 from tabvault.jobs.processing.request import PARALLELISM_MAX, RefreshKind
-from tabvault.model.objects import ColumnType, PartitionMode
+from tabvault.model.objects import ColumnType, ObjectState, PartitionMode, PartitionType
 
 if TYPE_CHECKING:
     from tabvault.jobs.processing.dependencies import Calculation
     from tabvault.jobs.processing.request import RefreshRequest, RefreshTarget
     from tabvault.model.objects import Model, Partition, Table
 
-_READY: Final = 1
-_LOADABLE: Final = frozenset({1, 4, 6, 7})
-"""``Partition.Type``: a query, an M expression, a range of a refresh policy, the items of a calculation group."""
+_LOADABLE: Final = frozenset(
+    {PartitionType.QUERY, PartitionType.M, PartitionType.POLICY_RANGE, PartitionType.CALCULATION_GROUP}
+)
 
 _SHOWN_COUNT_MAX: Final = 20
 
@@ -143,11 +143,11 @@ def _named(table: Table, name: str | None) -> tuple[Partition, ...]:
 
 def _load(table: Table, partitions: tuple[Partition, ...], request: RefreshRequest) -> TableLoad | None:
     loaded = []
-    is_complete = all(column.state == _READY for column in table.columns if column.type == ColumnType.DATA)
+    is_complete = all(column.state == ObjectState.READY for column in table.columns if column.type == ColumnType.DATA)
     for partition in partitions:
-        if partition.mode == PartitionMode.DIRECT_QUERY or partition.type == CALCULATED_PARTITION:
+        if partition.mode == PartitionMode.DIRECT_QUERY or partition.type == PartitionType.CALCULATED:
             continue
-        if request.kind is RefreshKind.AUTOMATIC and is_complete and partition.state == _READY:
+        if request.kind is RefreshKind.AUTOMATIC and is_complete and partition.state == ObjectState.READY:
             continue
         if not is_loadable(partition):
             raise CommandNotSupportedError(

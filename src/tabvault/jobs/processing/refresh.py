@@ -41,9 +41,10 @@ from tabvault.jobs.processing.table_load import LoadedPartition, Loading
 from tabvault.jobs.processing.table_structures import TableStructures
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.model.changes.change import Change
+from tabvault.model.changes.empty_segment import DATA_OFFSETS_SINCE
 from tabvault.model.load import load_model
 from tabvault.model.object_types import OBJECT_TYPES
-from tabvault.model.objects import ColumnType
+from tabvault.model.objects import Cardinality, ColumnType, ObjectState
 from tabvault.model.processed import Processed
 from tabvault.storage.os_errors import storage_errors
 
@@ -58,13 +59,6 @@ if TYPE_CHECKING:
     from tabvault.model.objects import Model, Table
     from tabvault.model.processed import ProcessedTable, ProcessedUserHierarchy
     from tabvault.storage.data_folder.folder import DatabaseInfo, DataFolder
-
-_READY: Final = 1
-_ONE: Final = 1
-"""``State``; ``FromCardinality`` and ``ToCardinality``."""
-
-_DATA_OFFSETS_SINCE: Final = 82
-"""Schema version since which ``.idfmeta`` files say where segments lie."""
 
 _BOOKMARKS_BY_ENTRIES_SINCE: Final = 96
 """Schema version about which BookmarkBits, a hint, began to be found another way."""
@@ -157,7 +151,7 @@ class _Work:
         definition = alteration.definition
         language = int(definition.language) if definition.language.isdigit() else None
         self._collation = Collation.of(model.collation or definition.collation or None, language)
-        self._with_data_offsets = model.schema_version >= _DATA_OFFSETS_SINCE
+        self._with_data_offsets = model.schema_version >= DATA_OFFSETS_SINCE
         self._encoders: dict[int, TableEncoder] = {}
         self._stoppable = Stoppable(alteration.folder.scratch_file, self._check)
 
@@ -262,10 +256,10 @@ class _Work:
         missing: set[int] = set()
         with self._alteration.metadata() as metadata:
             for row in metadata.rows("Hierarchy", ("TableID", "State")):
-                if row["State"] != _READY:
+                if row["State"] != ObjectState.READY:
                     missing.add(int(row["TableID"] or 0))
             for row in metadata.rows("Relationship", ("FromTableID", "ToTableID", "State")):
-                if row["State"] != _READY:
+                if row["State"] != ObjectState.READY:
                     missing.add(int(row["FromTableID"] or 0))
         return [table for table_id, table in completed.items() if table_id in missing]
 
@@ -280,7 +274,7 @@ def _specification(model: Model, table: Table) -> TableSpecification:
         )
     ]
     related = {column_id for column_id, _ in ends}
-    ones = {column_id for column_id, cardinality in ends if cardinality == _ONE}
+    ones = {column_id for column_id, cardinality in ends if cardinality == Cardinality.ONE}
     kept = {column.id for column in kept_columns(table)}
     encoded = [
         column

@@ -11,7 +11,7 @@ from tabvault.engine.encoder.existing import ExistingTable
 from tabvault.engine.encoder.relationship_index import relationship_index
 from tabvault.engine.encoder.relationship_keys import KeyColumn
 from tabvault.engine.encoder.specification import ColumnSpecification
-from tabvault.model.objects import DataType
+from tabvault.model.objects import Cardinality, DataType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tabvault.model.objects import Column, Model, Relationship, Table
     from tabvault.model.processed import ProcessedRelationship
 
-_ONE, _ON_DATE_PART = 1, 2
-"""``Relationship.FromCardinality``, ``JoinOnDateBehavior``."""
+_ON_DATE_PART = 2
+"""``Relationship.JoinOnDateBehavior``."""
 
 
 def processed_relationships(
@@ -58,7 +58,7 @@ def processed_relationships(
     for relationship in model.relationships:
         if not {relationship.from_table_id, relationship.to_table_id} & encoded.keys():
             continue
-        if relationship.to_cardinality != _ONE:
+        if relationship.to_cardinality != Cardinality.ONE:
             continue
         check()
         ends = _ends(relationship)
@@ -70,7 +70,7 @@ def processed_relationships(
                 many,
                 one,
                 relationship_id=relationship.id,
-                is_one_to_one=relationship.from_cardinality == _ONE,
+                is_one_to_one=relationship.from_cardinality == Cardinality.ONE,
                 is_on_date_part=relationship.join_on_date_behavior == _ON_DATE_PART,
                 equality_keys=collation.equality_keys,
                 with_data_offsets=with_data_offsets,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 from tabvault.engine.suggestion import all_names
 from tabvault.errors import FormatError, RequestError, TabvaultError
-from tabvault.jobs.processing.partition_definitions import CALCULATION_GROUP
 from tabvault.jobs.processing.partition_query import partition_source
 from tabvault.jobs.processing.plan import is_loadable
 from tabvault.jobs.processing.source_access import address_of
+from tabvault.model.objects import PartitionType
 from tabvault.storage.server_state.source_credentials import find_credential
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def list_sources(model: Model, access: SourceAccess) -> list[SourceListing]:
     listings: list[SourceListing] = []
     for table in model.tables:
         for partition in table.partitions:
-            if not is_loadable(partition) or partition.type == CALCULATION_GROUP:
+            if not is_loadable(partition) or partition.type == PartitionType.CALCULATION_GROUP:
                 continue
             try:
                 source = partition_source(model, table, partition)
@@ -73,7 +73,7 @@ def find_source(model: Model, name: str, access: SourceAccess) -> PartitionSourc
     """
     for table in model.tables:
         for partition in table.partitions:
-            if not is_loadable(partition) or partition.type == CALCULATION_GROUP:
+            if not is_loadable(partition) or partition.type == PartitionType.CALCULATION_GROUP:
                 continue
             try:
                 source = partition_source(model, table, partition)

@@ -20,9 +20,10 @@ from tabvault.engine.dax.inference import inferred_type
 from tabvault.errors import FormatError, ModelError, ProcessingError, RequestError, XmlMetadataError
 from tabvault.formats import safe_xml
 from tabvault.formats.abf import db_xml
+from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs.creation import LANGUAGE
 from tabvault.jobs.definition_file import definition_file
-from tabvault.jobs.xml_import.converted_container import KEY_FILE, ContainedBody, ConvertedContainer
+from tabvault.jobs.xml_import.converted_container import KEY_FILE, ConvertedContainer
 from tabvault.jobs.xml_import.structures import Structures
 from tabvault.jobs.xml_import.table_values import TableValues
 from tabvault.jobs.xml_import.taken_over import TakenOver
@@ -30,11 +31,11 @@ from tabvault.model.changes.apply import change_metadata
 from tabvault.model.changes.new_metadata import new_metadata
 from tabvault.model.changes.processed_storage import write_processed
 from tabvault.model.changes.tree_changes import ExistingObjects
-from tabvault.model.container_files import ContainerFiles
+from tabvault.model.container_files import ContainedFile, ContainerFiles
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
 from tabvault.model.metadata import Metadata
-from tabvault.model.processed import BytesBody, Processed
+from tabvault.model.processed import Processed
 from tabvault.model.tmsl.parse import database_definition
 from tabvault.model.xml_models import model as xml_models
 from tabvault.model.xml_models import tmsl
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
 
     from tabvault.formats.abf.container import Container
     from tabvault.formats.abf.db_xml import DatabaseDefinition
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.model.objects import Model
-    from tabvault.model.processed import Body, ProcessedRelationship, ProcessedUserHierarchy
+    from tabvault.model.processed import ProcessedRelationship, ProcessedUserHierarchy
     from tabvault.model.tmsl.tree import TabularObject
     from tabvault.model.xml_models.model import XmlModel
     from tabvault.model.xml_models.tables import Dimension
@@ -102,10 +104,10 @@ def convert(container: Container) -> Conversion:
         collation=definition.collation,
         created=now,
     )
-    every: dict[str, Body] = {definition_name: BytesBody(new_definition)}
+    every: dict[str, ByteSource] = {definition_name: MemorySource(new_definition)}
     if KEY_FILE in container.files:
-        every[KEY_FILE] = ContainedBody(container, KEY_FILE)
-    every |= {**bodies, **written.added_files, METADATA_FILE: BytesBody(written.content)}
+        every[KEY_FILE] = ContainedFile(container, KEY_FILE)
+    every |= {**bodies, **written.added_files, METADATA_FILE: MemorySource(written.content)}
     return Conversion(
         ConvertedContainer(container, definition_name, every),
         definition.compatibility_level,
@@ -144,7 +146,7 @@ def _language(definition: DatabaseDefinition) -> int:
     return safe_xml.integer(definition.language, what="Language", file=f"{definition.id}.db.xml")
 
 
-def _metadata(converted: Converted, now: datetime.datetime) -> tuple[bytes, dict[str, Body]]:
+def _metadata(converted: Converted, now: datetime.datetime) -> tuple[bytes, dict[str, ByteSource]]:
     """The metadata of the model without values, and the files that go with them."""
     try:
         tree: TabularObject | None = database_definition(converted.database).model
@@ -155,7 +157,7 @@ def _metadata(converted: Converted, now: datetime.datetime) -> tuple[bytes, dict
         changed = change_metadata(content, changes, compatibility_level=tmsl.LEVEL, now=now, infer=inferred_type)
     except RequestError as error:
         raise ModelError(f"the model cannot be converted to level {tmsl.LEVEL}: {error}") from error
-    return changed.content, {name: BytesBody(body) for name, body in changed.added_files.items()}
+    return changed.content, {name: MemorySource(body) for name, body in changed.added_files.items()}
 
 
 class _Processing:

@@ -7,20 +7,22 @@ backup of an XML model is inspected, opened, exported, verified and restored by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import FormatError
 from tabvault.formats.abf import backup_log
 from tabvault.formats.abf.container import Container, StoredFile
 from tabvault.formats.abf.virtual_directory import DirectoryEntry
-from tabvault.formats.byte_source import MemorySource
+from tabvault.formats.byte_source import MemorySource, pieces
+from tabvault.model.container_files import ContainedFile
 from tabvault.model.file_set import METADATA_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tabvault.model.processed import Body
+    from tabvault.formats.byte_source import ByteSource
+
 
 KEY_FILE: Final = "0.CryptKey.bin"
 """Belongs to the database, like ``db.xml``; what else there is belongs to its model."""
@@ -39,23 +41,6 @@ def is_xml_model(container: Container) -> bool:
     return METADATA_FILE not in container.files and not classes <= {_DATABASE, _TABULAR}
 
 
-@dataclass(frozen=True, slots=True)
-class ContainedBody:
-    """The bytes of a file of a container; checked against its CRC as they are read."""
-
-    container: Container
-    name: str
-
-    @property
-    def byte_count(self) -> int:
-        """Its length."""
-        return self.container.files[self.name].byte_count
-
-    def pieces(self) -> Iterator[bytes | memoryview]:
-        """All of them, in order; may be asked again."""
-        return self.container.body(self.name)
-
-
 class ConvertedContainer(Container):
     """
     Args:
@@ -64,7 +49,7 @@ class ConvertedContainer(Container):
         bodies: of all files by logical name, the metadata last.
     """
 
-    def __init__(self, original: Container, definition_name: str, bodies: Mapping[str, Body]) -> None:
+    def __init__(self, original: Container, definition_name: str, bodies: Mapping[str, ByteSource]) -> None:
         written = max((file.last_write_time for file in original.files.values()), default=0)
         files = {
             name: _stored_file(
@@ -83,20 +68,23 @@ class ConvertedContainer(Container):
 
     def body(self, name: str) -> Iterator[bytes | memoryview]:
         """The bytes of one file; FormatError if there is none, or the container below is damaged."""
-        return self._body(name).pieces()
+        body = self._body(name)
+        return body.container.body(body.name) if isinstance(body, ContainedFile) else pieces(body)
 
     def read(self, name: str) -> bytes | memoryview:
         """One file whole; FormatError if there is none, or the container below is damaged."""
         body = self._body(name)
-        return body.container.read(body.name) if isinstance(body, ContainedBody) else b"".join(body.pieces())
+        if isinstance(body, ContainedFile):
+            return body.container.read(body.name)
+        return body.read_at(0, body.byte_count)
 
-    def _body(self, name: str) -> Body:
+    def _body(self, name: str) -> ByteSource:
         if name not in self._bodies:
             raise FormatError("no such file in the backup", file=name)
         return self._bodies[name]
 
 
-def _stored_file(name: str, body: Body, *, group_class: int, written: int) -> StoredFile:
+def _stored_file(name: str, body: ByteSource, *, group_class: int, written: int) -> StoredFile:
     entry = DirectoryEntry(
         path=name,
         byte_count=body.byte_count,

@@ -17,7 +17,7 @@ from tabvault.engine.encoder.relationship_index import relationship_index
 from tabvault.engine.encoder.relationship_keys import KeyColumn
 from tabvault.engine.encoder.user_hierarchy import HierarchyLevel, user_hierarchy
 from tabvault.engine.encoder.value_range import ValueRange
-from tabvault.model.objects import DataType, DictionaryType
+from tabvault.model.objects import Cardinality, DataType, DictionaryType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ class Structures:
             self._key_column(start),
             self._key_column(end),
             relationship_id=relationship.id,
-            is_one_to_one=relationship.from_cardinality == 1,
+            is_one_to_one=relationship.from_cardinality == Cardinality.ONE,
             is_on_date_part=relationship.join_on_date_behavior == _ON_DATE_PART,
             equality_keys=self._collation.equality_keys,
             with_data_offsets=False,

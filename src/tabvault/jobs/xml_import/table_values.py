@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabvault.errors import FormatError
+from tabvault.formats.byte_source import MemorySource
 from tabvault.formats.vertipaq import dictionary, idf, idfmeta
-from tabvault.jobs.xml_import.converted_container import ContainedBody
+from tabvault.model.container_files import ContainedFile
 from tabvault.model.objects import DictionaryType
-from tabvault.model.processed import BytesBody, ProcessedDictionary, ProcessedSegments
+from tabvault.model.processed import ProcessedDictionary, ProcessedSegments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +114,7 @@ class TableValues:
             is_unique=stored.is_unique,
             is_operating_on_32=stored.is_operating_on_32,
             dictionary_flags=stored.flags,
-            body=ContainedBody(self._container, self._there(stored.file)) if has_entries and stored.file else None,
+            body=ContainedFile(self._container, self._there(stored.file)) if has_entries and stored.file else None,
         )
 
     def processed_segments(self, file: str, segments: Sequence[SegmentMeta]) -> ProcessedSegments:
@@ -125,7 +126,7 @@ class TableValues:
         """
         meta = idfmeta.build(segments, with_data_offsets=False)
         idfmeta.parse(meta, file=self.stored.file)  # which checks the relations between the fields
-        return ProcessedSegments(len(segments), ContainedBody(self._container, self._there(file)), BytesBody(meta))
+        return ProcessedSegments(len(segments), ContainedFile(self._container, self._there(file)), MemorySource(meta))
 
     def _there(self, file: str) -> str:
         if file not in self._container.files:

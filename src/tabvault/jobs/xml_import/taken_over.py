@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 from tabvault.engine.encoder.attribute_hierarchy import Materialization, row_number_hierarchy
 from tabvault.errors import FormatError
 from tabvault.formats.vertipaq.idfmeta import FIRST_DATA_ID, NULL_DATA_ID
-from tabvault.jobs.xml_import.converted_container import ContainedBody
 from tabvault.jobs.xml_import.table_values import TableValues
-from tabvault.model.objects import DictionaryType
+from tabvault.model.container_files import ContainedFile
+from tabvault.model.objects import Cardinality, DictionaryType
 from tabvault.model.processed import (
     ProcessedAttributeHierarchy,
     ProcessedColumn,
@@ -140,7 +140,7 @@ class TakenOver:
             record_count=record_count,
             segment_count=columns[0].segments.segment_count,
             columns=columns,
-            hash_index=ContainedBody(self._container, stored.hash_index) if stored.hash_index else None,
+            hash_index=ContainedFile(self._container, stored.hash_index) if stored.hash_index else None,
         )
 
     def relationship(
@@ -155,7 +155,7 @@ class TakenOver:
             many: the column it comes from.
         """
         system_table = self._system_tables.get(index.table) if index is not None else None
-        if index is None or system_table is None or relationship.from_cardinality == 1:
+        if index is None or system_table is None or relationship.from_cardinality == Cardinality.ONE:
             return None
         columns = self._system_columns(system_table, ("INDEX",))
         record_count = max(many.statistics.max_data_id, NULL_DATA_ID) + 1

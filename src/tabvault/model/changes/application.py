@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import CompatibilityError, RequestError
-from tabvault.model.changes.filetime import NEVER
 from tabvault.model.changes.removal import remove
 from tabvault.model.changes.resolution import Resolution, is_system_table
 from tabvault.model.changes.row_changes import default_cell
@@ -26,6 +25,7 @@ from tabvault.model.changes.values import (
     table_storage,
     tables_with_rows,
 )
+from tabvault.model.filetime import NEVER
 from tabvault.model.object_types import OBJECT_TYPES, Role
 from tabvault.model.objects import ColumnType, DataType
 from tabvault.model.secrets import kept

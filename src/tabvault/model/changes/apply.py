@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tabvault.model import filetime
 from tabvault.model.changes.application import Application
-from tabvault.model.changes.filetime import filetime
 from tabvault.model.changes.inferred_types import set_inferred_types
 from tabvault.model.changes.refusals import refuse
 from tabvault.model.changes.requirements import require_consistent
@@ -98,7 +98,7 @@ def change_metadata(
         edit = MetadataEdit(metadata)
         rows = Rows(metadata, edit)
         types_before = _types_of_objects(rows)
-        time = filetime(now)
+        time = filetime.of(now)
         application = Application(rows, compatibility_level=compatibility_level, time=time)
         application.run(changes)
         refuse(application)

@@ -18,7 +18,7 @@ _ENTRY_WORDS: Final = 16
 IDF: Final = pack("<Q", _ENTRY_WORDS) + bytes(8 * _ENTRY_WORDS) + pack("<QQ", 1, 0)
 """The ``.idf`` file: word count and words of the run-length part, then of the bit-packed part."""
 
-_DATA_OFFSETS_SINCE: Final = 82
+DATA_OFFSETS_SINCE: Final = 82
 """Schema version of the oldest genuine file at hand whose segments have them."""
 
 _SEGMENT: Final = (
@@ -40,4 +40,4 @@ _DATA_OFFSETS: Final = (
 
 def idfmeta(schema_version: int) -> bytes:
     """The ``.idfmeta`` file, as engines of that schema version write it."""
-    return _SEGMENT + _DATA_OFFSETS if schema_version >= _DATA_OFFSETS_SINCE else _SEGMENT
+    return _SEGMENT + _DATA_OFFSETS if schema_version >= DATA_OFFSETS_SINCE else _SEGMENT

@@ -27,7 +27,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from tabvault.model.changes.filetime import filetime
+from tabvault.model import filetime
 from tabvault.model.changes.schema_versions import schema_version_of, tables_of
 from tabvault.model.sqlite_file import quoted
 
@@ -65,7 +65,7 @@ def new_metadata(
     """
     version = schema_version_of(compatibility_level)
     tables = tables_of(version)
-    time = filetime(now)
+    time = filetime.of(now)
     model: dict[str, Value] = {
         column: 0 if sql_type != "TEXT" else None for column, sql_type in tables["Model"].items()
     }

@@ -24,16 +24,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tabvault.model.changes.states import READY
 from tabvault.model.changes.storage_rows import storage_name, text, whole
 from tabvault.model.changes.system_table_rows import ATTRIBUTE_HIERARCHY_MAP, SystemTable, SystemTables
+from tabvault.model.objects import ObjectState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.model.changes.storage_rows import StorageRows
     from tabvault.model.processed import (
-        Body,
         ProcessedAttributeHierarchy,
         ProcessedRelationship,
         ProcessedUserHierarchy,
@@ -61,8 +61,8 @@ class ProcessedIndexes:
         self._storage = storage
         self._rows = storage.rows
         self._tables = SystemTables(storage, time=time)
-        self._done: dict[str, Value] = {"State": READY, "RefreshedTime": time}
-        self.files: dict[str, Body] = self._tables.files
+        self._done: dict[str, Value] = {"State": ObjectState.READY, "RefreshedTime": time}
+        self.files: dict[str, ByteSource] = self._tables.files
 
     def write_attribute_hierarchy(self, column_id: int, hierarchy: ProcessedAttributeHierarchy) -> None:
         """Write the hierarchy of a column, whose table and column have storage."""

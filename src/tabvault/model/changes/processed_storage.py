@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import ModelError
-from tabvault.model.changes.filetime import filetime
+from tabvault.formats.byte_source import MemorySource
+from tabvault.model import filetime
 from tabvault.model.changes.processed_indexes import ProcessedIndexes
 from tabvault.model.changes.removal import remove
 from tabvault.model.changes.requirements import require_consistent
 from tabvault.model.changes.rows import Rows
-from tabvault.model.changes.states import CALCULATION_NEEDED, READY
 from tabvault.model.changes.storage import SETTINGS, NewStorage
 from tabvault.model.changes.storage_rows import text, whole
 from tabvault.model.changes.system_table_rows import statistics_cells
@@ -38,14 +38,14 @@ from tabvault.model.changes.values import column_storage
 from tabvault.model.edit import MetadataEdit
 from tabvault.model.load_storage import storage_file_names
 from tabvault.model.metadata import Metadata
-from tabvault.model.objects import ColumnType, DictionaryType
-from tabvault.model.processed import BytesBody
+from tabvault.model.objects import ColumnType, DictionaryType, ObjectState
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterator, Mapping
 
-    from tabvault.model.processed import Body, Processed, ProcessedColumn, ProcessedDictionary, ProcessedTable
+    from tabvault.formats.byte_source import ByteSource
+    from tabvault.model.processed import Processed, ProcessedColumn, ProcessedDictionary, ProcessedTable
     from tabvault.model.sqlite_file import Value
 
 _CHANGED_TIMES: Final = ("LASTCUBEDATACHANGE", "LASTCOMMITTED", "LASTMETADATACHANGEFORSYNCCOMMITTED")
@@ -60,8 +60,8 @@ _NOT_CALCULATED: Final = 256
 _CALCULATED_TABLE: Final = 2
 """``Table.SystemFlags``."""
 
-_READY: Final[dict[str, Value]] = {"State": READY, "ErrorMessage": None}
-_TO_BE_CALCULATED: Final[dict[str, Value]] = {"State": CALCULATION_NEEDED}
+_READY: Final[dict[str, Value]] = {"State": ObjectState.READY, "ErrorMessage": None}
+_TO_BE_CALCULATED: Final[dict[str, Value]] = {"State": ObjectState.CALCULATION_NEEDED}
 
 _VIOLATIONS_COUNTED_UNTIL: Final = 31
 """The newest schema version whose ``RIViolationCount`` is known to count."""
@@ -79,7 +79,7 @@ class ProcessedMetadata:
     """
 
     content: bytes
-    added_files: Mapping[str, Body]
+    added_files: Mapping[str, ByteSource]
     dropped_files: frozenset[str]
 
 
@@ -102,7 +102,7 @@ def write_processed(content: bytes, processed: Processed, *, now: datetime.datet
         old_names = frozenset(storage_file_names(metadata).values())
         edit = MetadataEdit(metadata)
         rows = Rows(metadata, edit)
-        time = filetime(now)
+        time = filetime.of(now)
         writer = _Writer(rows, processed, schema_version=metadata.schema_version, time=time)
         writer.write()
     rows.write()
@@ -127,12 +127,12 @@ class _Writer:
         self._indexes = ProcessedIndexes(self._storage, time=time)
         self._time = time
         self._counts_violations = schema_version <= _VIOLATIONS_COUNTED_UNTIL
-        self._bodies: dict[str, Body] = {}
+        self._bodies: dict[str, ByteSource] = {}
         self._versions = _versions(rows)
 
-    def files(self) -> Iterator[tuple[str, Body]]:
+    def files(self) -> Iterator[tuple[str, ByteSource]]:
         """Logical names and bodies of all files that were made, some of which may have been replaced since."""
-        yield from ((name, BytesBody(body)) for name, body in self._new.files.items())
+        yield from ((name, MemorySource(body)) for name, body in self._new.files.items())
         yield from self._bodies.items()
         yield from self._indexes.files.items()
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import RequestError
 from tabvault.model.object_types import OBJECT_TYPES
+from tabvault.model.objects import PartitionType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -164,7 +165,7 @@ def _refuse_unfounded(application: Application, touched: Mapping[int, ObjectType
             )
     for row_id in _of_type(touched, "Partition"):
         row = rows["Partition"][row_id]
-        if row["Type"] == 1 and not row["DataSourceID"]:
+        if row["Type"] == PartitionType.QUERY and not row["DataSourceID"]:
             raise RequestError(f"{names.display(OBJECT_TYPES['Partition'], row_id)} has a query and no data source")
     levels = {row["HierarchyID"] for row in rows["Level"].values()}
     hierarchies = {*_of_type(touched, "Hierarchy"), *application.lost_levels}

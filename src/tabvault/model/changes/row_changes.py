@@ -1,5 +1,5 @@
 """
-From the rows of ``Create``, ``Alter``, ``Delete``, ``Rename`` and ``Refresh`` commands to changes.
+From the rows of ``Create``, ``Alter``, ``Delete`` and ``Rename`` commands to changes.
 
 A row holds the columns that are set: properties by name, as text of the XML type that the collection declares; ids of
 objects; and names of objects in path columns (``TableID.Table``). A column that is missing is not set, an empty path
@@ -13,8 +13,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import CommandNotSupportedError, RequestError
+from tabvault.model import filetime, ole_date
 from tabvault.model.changes.change import Change, Verb
-from tabvault.model.changes.filetime import filetime, ole_date
 from tabvault.model.changes.schema_versions import column_types
 from tabvault.model.object_types import Role, by_collection
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tabvault.model.sqlite_file import Value
 
 _VERBS: Final[Mapping[str, Verb]] = {"create": "create", "alter": "alter", "delete": "delete", "rename": "alter"}
-_CLEAR_VALUES: Final = "2"
-"""``RefreshType`` of a refresh that takes values away; all others bring some."""
 
 _BOOLEANS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
@@ -46,31 +44,12 @@ def row_changes(command: ObjectChanges) -> Iterator[Change]:
     verb = _VERBS.get(command.verb)
     if verb is None:
         raise CommandNotSupportedError(f"{command.verb} of objects is no change of metadata", path=command.verb)
-    for type_, collection, row, place in _rows(command):
-        yield _change(verb, type_, collection, row, place=place)
-
-
-def clearing_changes(command: ObjectChanges) -> Iterator[Change]:
-    """
-    The changes of a ``Refresh`` command that take values away, in its order.
-
-    Raises:
-        RequestError: a collection, a column or a value is not one there is.
-    """
-    for type_, collection, row, place in _rows(command):
-        if (row.get("RefreshType") or "").strip() == _CLEAR_VALUES:
-            named = {column: text for column, text in row.items() if column != "RefreshType"}
-            yield _change("clear", type_, collection, named, place=place)
-
-
-def _rows(command: ObjectChanges) -> Iterator[tuple[ObjectType, Collection, Mapping[str, str | None], str]]:
-    """Each row with the type of its object, its collection and its place."""
     for collection in command.collections:
         type_ = by_collection(collection.name)
         if type_ is None:
             raise RequestError(f"there is no collection {collection.name!r} of objects", path=command.verb)
         for number, row in enumerate(collection.rows, 1):
-            yield type_, collection, row, f"{command.verb}.{collection.name}[{number}]"
+            yield _change(verb, type_, collection, row, place=f"{command.verb}.{collection.name}[{number}]")
 
 
 def _change(verb: Verb, type_: ObjectType, collection: Collection, row: Mapping[str, str | None], place: str) -> Change:
@@ -93,7 +72,7 @@ def _property(type_: ObjectType, name: str, *, verb: Verb, place: str) -> Proper
         raise RequestError(f"{type_.name} has no property {name!r}", path=place)
     prop = type_[name]
     identifies = prop.role is Role.ID and verb != "create"
-    if not identifies and (verb in ("delete", "clear") or prop.role not in (Role.PARENT, Role.DEFINITION)):
+    if not identifies and (verb == "delete" or prop.role not in (Role.PARENT, Role.DEFINITION)):
         raise RequestError(f"{type_.name}.{name} cannot be set by {verb}", path=place)
     return prop
 
@@ -124,8 +103,8 @@ def cell(type_: ObjectType, prop: Property, text: str | None, *, declared: str, 
         raise RequestError(message, path=place)
     if isinstance(value, datetime.datetime):
         if column_types().get((type_.table, prop.name)) == "REAL":
-            return ole_date(value)
-        return filetime(value if value.tzinfo else value.replace(tzinfo=datetime.UTC))
+            return ole_date.of(value)
+        return filetime.of(value if value.tzinfo else value.replace(tzinfo=datetime.UTC))
     return value
 
 

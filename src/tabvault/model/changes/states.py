@@ -10,19 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tabvault.model.objects import ColumnType, PartitionMode
+from tabvault.model.objects import ColumnType, ObjectState, PartitionMode, PartitionType
 
 if TYPE_CHECKING:
     from tabvault.model.changes.rows import Rows
     from tabvault.model.changes.storage import NewStorage
     from tabvault.model.sqlite_file import Value
-
-READY: Final = 1
-NO_DATA: Final = 3
-CALCULATION_NEEDED: Final = 4
-
-CALCULATED_PARTITION: Final = 2
-"""``Partition.Type`` of a calculated table."""
 
 _CALCULATED_TABLE: Final = 2
 """``Table.SystemFlags`` of a calculated table."""
@@ -43,10 +36,10 @@ class States:
         rows = self._rows
         partitions = {row_id: rows["Partition"][row_id] for row_id in self._storage.partitions.get(table_id, ())}
         is_direct = bool(partitions) and all(self._is_direct(row) for row in partitions.values())
-        is_calculated = any(row["Type"] == CALCULATED_PARTITION for row in partitions.values())
+        is_calculated = any(row["Type"] == PartitionType.CALCULATED for row in partitions.values())
         for row_id, row in partitions.items():
             if not self._storage.record_count(row_id):
-                state = READY if self._is_direct(row) else CALCULATION_NEEDED if is_calculated else NO_DATA
+                state = _without_values(is_direct=self._is_direct(row), follows_from_others=is_calculated)
                 rows.update("Partition", row_id, {"State": state})
         if is_calculated and not rows["Table"][table_id]["SystemFlags"]:
             rows.update("Table", table_id, {"SystemFlags": _CALCULATED_TABLE})
@@ -54,14 +47,14 @@ class States:
         for row_id in self._storage.columns.get(table_id, ()):
             row = rows["Column"][row_id]
             if not (has_rows and row["ColumnStorageID"]):
-                state = READY if is_direct else CALCULATION_NEEDED if row["Type"] in _MATERIALIZED_LATER else NO_DATA
+                state = _without_values(is_direct=is_direct, follows_from_others=row["Type"] in _MATERIALIZED_LATER)
                 rows.update("Column", row_id, {"State": state})
                 hierarchy_id = row["AttributeHierarchyID"]
                 if isinstance(hierarchy_id, int) and hierarchy_id in rows["AttributeHierarchy"]:
                     rows.update("AttributeHierarchy", hierarchy_id, {"State": state})
         for row_id, row in rows["Hierarchy"].items():
             if row["TableID"] == table_id and not row["HierarchyStorageID"]:
-                state = READY if is_direct else CALCULATION_NEEDED if has_rows else NO_DATA
+                state = _without_values(is_direct=is_direct, follows_from_others=has_rows)
                 rows.update("Hierarchy", row_id, {"State": state})
 
     def set_for_relationships(self) -> None:
@@ -70,8 +63,16 @@ class States:
             if not row["RelationshipStorageID"]:
                 ends = [row["FromTableID"], row["ToTableID"]]
                 have_rows = all(isinstance(end, int) and self._storage.has_rows(end) for end in ends)
-                self._rows.update("Relationship", row_id, {"State": CALCULATION_NEEDED if have_rows else NO_DATA})
+                state = _without_values(is_direct=False, follows_from_others=have_rows)
+                self._rows.update("Relationship", row_id, {"State": state})
 
     def _is_direct(self, partition: dict[str, Value]) -> bool:
         mode = partition["Mode"]
         return (self._default_mode if mode == PartitionMode.DEFAULT else mode) == PartitionMode.DIRECT_QUERY
+
+
+def _without_values(*, is_direct: bool, follows_from_others: bool) -> ObjectState:
+    """The state of what has no values: rows that are asked of the source are none that are missing."""
+    if is_direct:
+        return ObjectState.READY
+    return ObjectState.CALCULATION_NEEDED if follows_from_others else ObjectState.NO_DATA

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Final
 from tabvault.model.changes import empty_segment
 from tabvault.model.changes.removal import remove
 from tabvault.model.changes.storage_rows import SEGMENT_MAP, StorageRows, storage_name, text, whole
-from tabvault.model.objects import ColumnType, DataType, DictionaryDataType
+from tabvault.model.objects import Cardinality, ColumnType, DataType, DictionaryDataType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -243,5 +243,8 @@ def _relationship_targets(rows: Rows) -> set[Value]:
     """Ids of the columns that relationships look values up in: the one side, both of a one-to-one relationship."""
     ends = (("ToCardinality", "ToColumnID"), ("FromCardinality", "FromColumnID"))
     return {
-        row[column] for row in rows["Relationship"].values() for cardinality, column in ends if row[cardinality] == 1
+        row[column]
+        for row in rows["Relationship"].values()
+        for cardinality, column in ends
+        if row[cardinality] == Cardinality.ONE
     }

@@ -25,17 +25,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tabvault.model.changes.filetime import NEVER
 from tabvault.model.changes.row_changes import default_cell
 from tabvault.model.changes.storage_rows import SEGMENT_MAP
+from tabvault.model.filetime import NEVER
 from tabvault.model.object_types import OBJECT_TYPES
-from tabvault.model.objects import DataType, DictionaryDataType, DictionaryType
+from tabvault.model.objects import DataType, DictionaryDataType, DictionaryType, ObjectState, PartitionType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.model.changes.storage_rows import StorageRows
-    from tabvault.model.processed import Body, ProcessedStatistics, SystemColumn
+    from tabvault.model.processed import ProcessedStatistics, SystemColumn
     from tabvault.model.sqlite_file import Value
 
 ATTRIBUTE_HIERARCHY_MAP: Final = 2
@@ -64,9 +65,6 @@ _DERIVED: Final = 3
 _SYSTEM: Final = 1
 """``SystemFlags``."""
 
-_SYSTEM_PARTITION: Final = 3
-"""``Partition.Type``."""
-
 _DICTIONARY: Final[Mapping[str, Value]] = {"Type": DictionaryType.NONE, "DataType": DictionaryDataType.NONE}
 
 
@@ -79,8 +77,8 @@ def _unset(type_name: str) -> dict[str, Value]:
 _TABLE: Final = {**_unset("Table"), "IsHidden": 1, "SystemFlags": _SYSTEM}
 _PARTITION: Final = {
     **_unset("Partition"),
-    "State": 1,
-    "Type": _SYSTEM_PARTITION,
+    "State": ObjectState.READY,
+    "Type": PartitionType.SYSTEM,
     "SystemFlags": _SYSTEM,
     "RefreshedTime": NEVER,
 }
@@ -122,7 +120,7 @@ class SystemTables:
     """
 
     def __init__(self, storage: StorageRows, *, time: int) -> None:
-        self.files: dict[str, Body] = {}
+        self.files: dict[str, ByteSource] = {}
         self._storage = storage
         self._times: dict[str, Value] = {"ModifiedTime": time, "StructureModifiedTime": time}
 

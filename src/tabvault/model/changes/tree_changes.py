@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import RequestError
+from tabvault.model import filetime, ole_date
 from tabvault.model.changes.change import Change, ObjectPath
-from tabvault.model.changes.filetime import filetime, ole_date
 from tabvault.model.changes.names import Names, key_text
 from tabvault.model.changes.row_changes import default_cell
 from tabvault.model.changes.rows import Rows
@@ -221,7 +221,7 @@ def _cells(tree: TabularObject) -> dict[str, Value]:
         if isinstance(value, datetime.datetime):
             moment = value.replace(tzinfo=datetime.UTC)
             is_real = column_types().get((tree.type.table, name)) == "REAL"
-            cells[name] = ole_date(moment) if is_real else filetime(moment)
+            cells[name] = ole_date.of(moment) if is_real else filetime.of(moment)
         else:
             cells[name] = int(value) if isinstance(value, bool) else value
     return cells

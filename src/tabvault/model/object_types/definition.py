@@ -168,11 +168,6 @@ class ObjectType:
         """The ids of only children."""
         return tuple(prop for prop in self.properties if prop.role is Role.CHILD)
 
-    @cached_property
-    def settable(self) -> tuple[Property, ...]:
-        """What ``Create`` and ``Alter`` may say: the parent and the definition, in the order of the rowset."""
-        return tuple(prop for prop in self.properties if prop.role in {Role.PARENT, Role.DEFINITION})
-
 
 def identity(*, parent: str | None = None, target: str | None = None) -> tuple[Property, ...]:
     """``ID`` and the column of the parent."""

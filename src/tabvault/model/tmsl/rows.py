@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import ModelError
+from tabvault.model import filetime, ole_date
 from tabvault.model.object_types import OBJECT_TYPES, ObjectType, Property, by_number
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 SYSTEM_OBJECT: Final = 1
 """Bit of ``SystemFlags``."""
-
-_FILETIME_EPOCH: Final = datetime.datetime(1601, 1, 1)  # noqa: DTZ001 - TMSL times have no zone
-_OLE_EPOCH: Final = datetime.datetime(1899, 12, 30)  # noqa: DTZ001
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,9 @@ class ObjectRow:
             return None
         try:
             if isinstance(value, int):
-                return _FILETIME_EPOCH + datetime.timedelta(microseconds=value // 10)
+                return filetime.moment(value).replace(tzinfo=None)  # TMSL times have no zone
             if isinstance(value, float) and math.isfinite(value):
-                exact = _OLE_EPOCH + datetime.timedelta(days=value)
-                return (exact + datetime.timedelta(milliseconds=500)).replace(microsecond=0)
+                return (ole_date.moment(value) + datetime.timedelta(milliseconds=500)).replace(microsecond=0)
         except OverflowError:
             pass
         raise self._error(name, "a time")
