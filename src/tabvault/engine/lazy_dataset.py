@@ -4,7 +4,12 @@ A table whose columns are decoded when a query touches them, as DuckDB takes it.
 DuckDB asks an object derived from ``pyarrow.dataset.Dataset`` for two things: its ``schema`` when it binds a query,
 and its ``scanner(columns=, filter=)`` when it runs it. *columns* are those the query needs above the scan (the first
 one for ``count(*)``), *filter* is a condition that every row it gets has to meet and that may name further columns.
-DuckDB hands over a condition only if pyarrow evaluates it exactly as DuckDB would; it keeps the others to itself.
+DuckDB hands over a condition only if pyarrow evaluates it exactly as DuckDB would; it keeps the others to itself. Of
+the scanner it asks for ``to_reader()`` alone.
+
+A scanner of pyarrow's takes its batches in one of the few threads that a process has for reading files, eight unless
+the environment says otherwise. What is in memory is through at once. Rows that come from elsewhere may be waited for,
+and eight tables that wait would stop every other query of the process: they are taken in DuckDB's own threads.
 """
 
 from __future__ import annotations
@@ -72,7 +77,7 @@ class LazyDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no annotatio
         """The schema of the table."""
         return self._table.schema
 
-    def scanner(self, columns: list[str] | None = None, filter: Any = None, **_options: Any) -> ds.Scanner:  # noqa: A002  # pyarrow's names
+    def scanner(self, columns: list[str] | None = None, filter: Any = None, **_options: Any) -> ds.Scanner | ComingRows:  # noqa: A002  # pyarrow's names
         """Decode the columns asked for and those of *filter*, and no other."""
         try:
             schema = self._table.schema
@@ -82,9 +87,10 @@ class LazyDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no annotatio
         except Exception as error:
             self._on_failure(error)
             raise
-        batches = data.to_batches() if isinstance(data, pa.Table) else self._noted(data)
+        if not isinstance(data, pa.Table):
+            return ComingRows(self._noted(data), data.schema, columns=chosen, condition=filter)
         return ds.Scanner.from_batches(
-            batches, schema=data.schema, columns=chosen, filter=filter, batch_size=_BATCH_ROW_COUNT
+            data.to_batches(), schema=data.schema, columns=chosen, filter=filter, batch_size=_BATCH_ROW_COUNT
         )
 
     def _noted(self, batches: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -93,6 +99,34 @@ class LazyDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow has no annotatio
         except Exception as error:
             self._on_failure(error)
             raise
+
+
+class ComingRows:
+    """
+    What DuckDB takes of a scanner, for rows that are not here yet.
+
+    Args:
+        batches: of all columns that are needed.
+        schema: of them.
+        columns: those that are wanted, in this order.
+        condition: an expression of pyarrow that every row has to meet, or None.
+    """
+
+    def __init__(
+        self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, *, columns: Sequence[str], condition: Any
+    ) -> None:
+        self._batches = batches
+        self._schema = pa.schema([schema.field(name) for name in columns])
+        self._condition = condition
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """The rows, to be taken once."""
+        return pa.RecordBatchReader.from_batches(self._schema, self._wanted())
+
+    def _wanted(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches:
+            kept = batch if self._condition is None else batch.filter(self._condition)
+            yield kept.select(self._schema.names)
 
 
 def filter_columns(condition: Any, schema: pa.Schema, *, known: Sequence[str]) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -40,8 +38,9 @@ def evaluate(
     """
     Answer a DAX statement; the database must stay open until the last row is taken.
 
-    The source of a table in DirectQuery mode is asked before this returns. Whoever does not take all rows calls
-    ``cancel`` of the answer.
+    The source of a table in DirectQuery mode is asked when the first batch is taken, so that ``cancel`` of the answer
+    can stop it; what the source has against the question it says then, in the words of the errors below. Whoever does
+    not take all rows calls ``cancel``.
 
     Columns are named as DAX names them, ``Table[Column]``; all but the row number are there, hidden ones included.
 
@@ -52,7 +51,7 @@ def evaluate(
         hidden_columns: ids of columns likewise.
         sources: what the sources of tables in DirectQuery mode may be asked with; None where none may.
         source_row_count_max: rows that a source may give.
-        timeout_s: how long a source may take, from now to the last row.
+        timeout_s: how long a source may take, from the first batch that is wanted to the last row.
 
     Raises:
         QueryError: there is no such table, or the text is no DAX.
@@ -96,16 +95,11 @@ def _named(table: Table, schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
 def _live_answer(
     rows: LiveRows, schema: pa.Schema, names: Sequence[str], row_count_max: int | None, questions: SourceQuestions
 ) -> Answer:
-    """Rows of a source. The first batch is waited for: what the source has against the question, it says by then."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(questions)
-        reader = rows.read(names, row_count_max=row_count_max)
-        first = next(reader, None)
-        stack.pop_all()
+    """Rows of a source."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         with questions:
-            for batch in itertools.chain([] if first is None else [first], reader):
+            for batch in rows.read(names, row_count_max=row_count_max):
                 yield batch.rename_columns(schema.names)
 
     return Answer(schema, batches(), questions.close)

@@ -9,7 +9,7 @@ from tabvault.sources.reading import BATCH_ROW_COUNT, Reading, SourceRows
 from tabvault.sources.source_type import model_type, native_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -69,6 +69,30 @@ class SourceColumn:
     data_type: DataType | None
 
 
+def source_columns(schema: pa.Schema) -> tuple[SourceColumn, ...]:
+    """The columns of what a source gives."""
+    return tuple(SourceColumn(one.name, one.type, native_type(one), model_type(one)) for one in schema)
+
+
+class _Description(Reading):
+    """What another reading says of its columns."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def open(self) -> pa.Schema:
+        return self._reading.describe()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        return iter(())
+
+    def cancel(self) -> None:
+        self._reading.cancel()
+
+    def close(self) -> None:
+        self._reading.close()
+
+
 class Source:
     """
     A place that rows come from. Every reading has a connection of its own, so several may go on at a time.
@@ -119,12 +143,12 @@ class Source:
         Raises:
             SourceError: what the source has against it.
         """
-        reading = self._read(Request(query))
-        try:
-            schema = reading.describe()
-        finally:
-            reading.close()
-        return tuple(SourceColumn(one.name, one.type, native_type(one), model_type(one)) for one in schema)
+        with self.description(query) as described:
+            return source_columns(described.schema)
+
+    def description(self, query: str) -> SourceRows:
+        """The columns of *query* alone: no rows come. It can be cancelled, for a source may be silent here too."""
+        return SourceRows(_Description(self._read(Request(query))), batch_row_count=BATCH_ROW_COUNT)
 
     def test(self) -> None:
         """

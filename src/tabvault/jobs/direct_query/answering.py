@@ -94,7 +94,10 @@ def live_query(
             for name, condition in filters(parsed.tree, _by_folded_name(sources)).items():
                 next(one for other, one in rows.items() if folded(other) == name).condition = condition
         with query_sql(text, {**loaded, **rows}, timeout_s=timeout_s, on_stop=questions.cancel) as result:
-            yield LiveAnswer(result.schema, iter(result), questions.cancel)
+            try:
+                yield LiveAnswer(result.schema, iter(result), questions.cancel)
+            finally:
+                questions.cancel()  # first: DuckDB ends once the rows that it waits for are there, or will not come
 
 
 def _pushed(

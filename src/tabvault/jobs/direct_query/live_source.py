@@ -122,12 +122,12 @@ class LiveSource:
                     "its rows are in its source, and no source may be asked from here",
                     hint="restore the backup into a server or a data folder, and ask there",
                 )
-            return partition_query(self._place, self._access)
+            return partition_query(self._place, self._access, columns=self._questions.columns)
 
     @cached_property
     def _columns(self) -> tuple[SourceColumn, ...]:
         with self._questions.asked(self.table.name):
-            return self.source.columns(self._query.query)
+            return self._questions.columns(self.source, self._query.query)
 
 
 @dataclass(frozen=True, slots=True)

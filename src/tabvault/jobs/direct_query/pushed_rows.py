@@ -22,7 +22,8 @@ from tabvault.sources.conforming import conformed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tabvault.jobs.direct_query.push_down import OrderKey, PushedQuery, ResultColumn
+    from tabvault.jobs.direct_query.push_down import OrderKey, PushedQuery
+    from tabvault.jobs.direct_query.result_columns import ResultColumn
     from tabvault.jobs.direct_query.source_questions import SourceQuestions
 
 _HINT: Final = (

@@ -2,7 +2,8 @@
 What one query asks sources, from its first question to its last row.
 
 1. Every reading is known here until it is over: :meth:`SourceQuestions.cancel`, the end of the time and the end of the
-   `with` stop them all.
+   `with` stop them all. That goes for the question for columns too: PostgreSQL does not answer it while somebody else
+   has locked the table.
 2. No more than ``row_count_max`` rows come of one question: what a query cannot leave to the source is done here, in
    memory, and the source is shared by others. One row more is asked for, so that it shows.
 3. Errors of a source say of which table; the data source, or its address, is in them already.
@@ -17,16 +18,17 @@ from typing import TYPE_CHECKING, Final, Self
 import pyarrow as pa
 
 from tabvault.errors import JobCancelledError, QueryError, SourceError
+from tabvault.sources.source import source_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
     from tabvault.sources.reading import SourceRows
-    from tabvault.sources.source import LocalQuery, Source
+    from tabvault.sources.source import LocalQuery, Source, SourceColumn
 
 ROW_COUNT_MAX: Final = 1_000_000
-"""Rows of one question unless the administrator says otherwise: the limit of Analysis Services and Power BI."""
+"""Rows of one question, unless the caller says otherwise: the limit of Analysis Services and Power BI."""
 
 BATCH_ROW_COUNT: Final = 1 << 16
 
@@ -94,6 +96,18 @@ class SourceQuestions:
             if self._is_late:
                 raise QueryError(f"query took longer than {self._timeout_s} s") from None
             raise
+
+    def columns(self, source: Source, query: str) -> tuple[SourceColumn, ...]:
+        """
+        What the columns of *query* are.
+
+        Raises:
+            SourceError: what the source has against it.
+            JobCancelledError: it was cancelled.
+        """
+        described = source.description(query)
+        with self._known(described), described:
+            return source_columns(described.schema)
 
     @contextmanager
     def rows(self, source: Source, query: str, local: LocalQuery | None, *, table: str) -> Iterator[SourceRows]:

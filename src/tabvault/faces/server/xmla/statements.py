@@ -10,12 +10,15 @@ a statement that begins with            is
 ``SystemGetSubdirs``                    SSMS, looking for a folder
 ======================================  ==============================
 
-Source: what Microsoft's clients send; the last one is in public sample code.
+Source: what Microsoft's clients send; the last one is in public sample code. The other statements with which SSMS fills
+a dialog of files (drives, the files of a folder, whether one exists) are in no public document or code: their names and
+columns would be guesses, so they are refused as any other statement. Names of files can be typed there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +30,6 @@ from tabvault.errors import JobCancelledError, QueryError, QueryNotSupportedErro
 from tabvault.faces.server.xmla.results import Result, Rows, table_rows
 from tabvault.faces.server.xmla.rowset_context import rowset_context
 from tabvault.faces.server.xmla.tmsl import execute_script
-from tabvault.jobs.access.authorization import require_server_administrator
 from tabvault.jobs.evaluation import evaluate
 from tabvault.jobs.processing.source_access import SourceAccess
 from tabvault.model.tmsl.commands import is_command
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from tabvault.faces.server.service import Service
     from tabvault.faces.server.xmla.sessions import RunningCommand, Session
     from tabvault.jobs.operations.caller import Caller
+
+LOCATIONS: Final = "DISCOVER_LOCATIONS"
+"""The one rowset that opens a file of the backup storage."""
 
 _SUBFOLDERS: Final = re.compile(r"\s*SystemGetSubdirs\s+'((?:[^']|'')*)'\s*;?\s*", re.IGNORECASE)
 _SUBFOLDER_SCHEMA: Final = pa.schema([("Dir", pa.string()), ("Allowed", pa.int32())])
@@ -91,8 +96,12 @@ def _evaluate(service: Service, session: Session, caller: Caller, text: str, pro
         running = session.own_command()
         if running is not None:
             running.stop_source = answer.cancel
+            if running.is_cancelled.is_set():  # before there was anything to stop
+                answer.cancel()
         batches = _until_cancelled(answer.batches, running)
-        return Rows(answer.schema, batches, resources=stack.pop_all())
+        # What fails before the first rows is a fault.
+        first = list(itertools.islice(batches, 1))
+        return Rows(answer.schema, itertools.chain(first, batches), resources=stack.pop_all())
 
 
 def current_database(service: Service, session: Session, caller: Caller) -> str:
@@ -111,21 +120,29 @@ def current_database(service: Service, session: Session, caller: Caller) -> str:
 
 
 def _until_cancelled(batches: Iterable[pa.RecordBatch], running: RunningCommand | None) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        if running is not None and running.is_cancelled.is_set():
-            raise JobCancelledError("cancelled by a Cancel command")
-        yield batch
+    if running is None:
+        yield from batches
+        return
+    try:
+        for batch in batches:
+            if running.is_cancelled.is_set():
+                break
+            yield batch
+        else:
+            return
+    except JobCancelledError:
+        if not running.is_cancelled.is_set():
+            raise
+    raise JobCancelledError("cancelled by a Cancel command")
+
+
+def is_file_dialog(text: str) -> bool:
+    """Whether the statement asks for what is in the backup storage."""
+    return _SUBFOLDERS.fullmatch(text) is not None or LOCATIONS in text.upper()
 
 
 def _subfolders(service: Service, caller: Caller, folder: str) -> Rows:
     """The folders in a folder of the backup container: one row each."""
-    require_server_administrator(caller.principal, "browse the backup storage")
-    prefix = folder.replace("\\", "/").strip("/")
-    prefix = f"{prefix}/" if prefix else ""
-    found = {
-        info.name[len(prefix) :].partition("/")[0]
-        for info in service.vault.store.list(prefix)
-        if info.name.startswith(prefix) and "/" in info.name[len(prefix) :]
-    }
-    rows = [{"Dir": name, "Allowed": 1} for name in sorted(found)]
+    found = service.files.folder(caller, folder).folders
+    rows = [{"Dir": one.name.rstrip("/").rpartition("/")[2], "Allowed": 1} for one in found]
     return table_rows(pa.Table.from_pylist(rows, _SUBFOLDER_SCHEMA))
