@@ -25,8 +25,10 @@ Every error that Tabvault raises on purpose.
       StorageError             retryable
         ObjectNotFoundError
         ObjectExistsError
+        ObjectChangedError     somebody replaced it while we read or wrote it
         InvalidNameError
         StoreUnavailableError
+        StorageAccessError     the storage does not let this server in, or not do this
         StorageNotConfiguredError
         DiskFullError
       DatabaseError
@@ -63,6 +65,7 @@ Every error that Tabvault raises on purpose.
         ServerUnreachableError  the server cannot be reached, or answers what no server of ours answers
         ServerNotSecuredError  it would serve passwords to a network in the clear
         ServerEndingError      it drains, and begins nothing new
+        ServerPausedError      an administrator paused it
 
 A message is lower case, without a full stop, with both values and the place; the way out goes into ``hint``.
 Builtins (``ValueError``, ``AssertionError``) mean a mistake of ours. Only ``faces`` turns these into exit statuses.
@@ -275,6 +278,13 @@ class ObjectExistsError(StorageError):
     http_status = 409
 
 
+class ObjectChangedError(StorageError):
+    """Somebody else replaced the object while it was read, or since an upload that is to replace it began."""
+
+    code = "storage_changed"
+    http_status = 409
+
+
 class InvalidNameError(StorageError):
     """A name that cannot denote an object of the container."""
 
@@ -288,6 +298,12 @@ class StoreUnavailableError(StorageError):
     code = "storage_unavailable"
     http_status = 503
     retryable = True
+
+
+class StorageAccessError(StorageError):
+    """The storage refuses this server: its key, signature or identity, a permission it lacks, or the network rules."""
+
+    code = "storage_access"
 
 
 class StorageNotConfiguredError(StorageError):
@@ -563,3 +579,10 @@ class ServerEndingError(ServerError):
 
     code = "server_ending"
     http_status = 503
+
+
+class ServerPausedError(ServerError):
+    """The server was paused: no XMLA and no jobs until it is resumed."""
+
+    code = "server_paused"
+    http_status = 409

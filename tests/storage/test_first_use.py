@@ -38,7 +38,10 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
 def test_the_first_upload_makes_the_container_and_remembers_it(tmp_path: Path) -> None:
     before = load_settings(tmp_path)
     store = own_store(tmp_path)
-    put(store, "x.abf", b"1")
+    with store.create("x.abf", replace=False, head_byte_count=1, upload_key="k", facts={"a": "b"}) as upload:
+        upload.finish(b"1")
+    store.close()
+    assert store.remote_place is None
     assert read(store, "x.abf") == b"1", "also through the store that was there before"
     assert [info.name for info in store.list()] == ["x.abf"]
     assert isinstance(store.free_byte_count(), int)

@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ from tabvault.errors import (
     StoreUnavailableError,
     TruncatedError,
 )
-from tabvault.storage import local_folder, local_object, local_upload
+from tabvault.storage import durable, local, local_folder, local_object, local_upload
+from tabvault.storage.contract import ContainerInfo
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.local import LocalAccount, LocalStore
 from tabvault.testing.faults import CallCounter, FaultyModule
@@ -79,12 +81,76 @@ class TestLocalStore(StoreContract):
 
 def test_containers_are_the_folders_with_a_container_name(tmp_path):
     account = LocalAccount(tmp_path)
-    assert account.containers() == []
+    assert list(account.containers()) == []
     account.container("nightly", create=True)
-    account.container("backups", create=True)
+    made = account.create_container("backups")
     (tmp_path / "lost+found").mkdir()
     (tmp_path / "a-file").write_bytes(b"")
-    assert account.containers() == ["backups", "nightly"]
+    (tmp_path / "linked").symlink_to(tmp_path / "nowhere")
+    os.utime(tmp_path / "nightly", (0, 86400))
+    assert list(account.containers()) == [
+        made,
+        ContainerInfo("nightly", datetime(1970, 1, 2, tzinfo=UTC)),
+    ]
+    assert list(account.containers("b")) == [made]
+    assert list(account.containers("nightly2")) == []
+    account.close()
+    put(account.container("backups"), "x.abf", b"1")
+
+
+def test_a_container_is_made_once(tmp_path):
+    account = LocalAccount(tmp_path / "new" / "account")
+    made = account.create_container("backups")
+    assert abs(made.last_modified - datetime.now(UTC)) < timedelta(minutes=1)
+    with pytest.raises(ObjectExistsError, match="there is a container backups"):
+        account.create_container("backups")
+    for name in ("Backups", "..", "ab", ""):
+        with pytest.raises(InvalidNameError):
+            account.create_container(name)
+    (tmp_path / "new/account/taken").write_bytes(b"")
+    with pytest.raises(ObjectExistsError):
+        account.create_container("taken")
+    assert [info.name for info in account.containers()] == ["backups"]
+
+
+def test_of_several_who_make_a_container_one_has_made_it(tmp_path):
+    account = LocalAccount(tmp_path / "account")
+    with ThreadPoolExecutor(8) as pool:
+        tries = [pool.submit(account.create_container, "backups") for _ in range(8)]
+    errors = [one.exception() for one in tries]
+    assert errors.count(None) == 1
+    assert {type(error) for error in errors} == {type(None), ObjectExistsError}
+
+
+def test_when_any_system_call_fails_a_container_is_there_or_not(tmp_path, monkeypatch):
+    for fail_at in itertools.count(1):
+        account = LocalAccount(tmp_path / str(fail_at) / "account")
+        counter = CallCounter(fail_at=fail_at, error=OSError(errno.EIO, "the disk"))
+        with monkeypatch.context() as patch:
+            patch.setattr(durable, "os", FaultyModule(os, counter))
+            patch.setattr(local, "os", FaultyModule(os, counter))
+            try:
+                account.create_container("backups")
+            except StorageError as error:
+                assert "backups" in str(error)  # noqa: PT017 - either outcome is right
+        if not counter.has_failed:
+            break
+        # Whatever is there can be used.
+        account.container("backups", create=True)
+    assert fail_at > 5
+
+
+def test_a_folder_keeps_no_facts_and_takes_nothing_over(store):
+    with store.create("x.abf", replace=False, upload_key="k", facts={"database": "shop"}) as upload:
+        upload.write(b"1")
+    with store.create("x.abf", replace=False, upload_key="k", facts={"database": "shop"}) as upload:
+        upload.write(b"2")
+        upload.finish()
+    assert read(store, "x.abf") == b"2"
+    assert store.remote_place is None
+    store.close()
+    store.close()
+    assert names(store) == ["x.abf"]
 
 
 def test_a_missing_container_is_not_made_unasked(tmp_path):
@@ -236,7 +302,7 @@ def test_an_uploads_folder_that_is_a_link_is_not_followed(store, tmp_path):
     ],
 )
 def test_a_file_time_of_any_century_is_a_time(seconds, expected):
-    assert local_object._time(seconds * 10**9) == expected
+    assert local_object.local_time(seconds * 10**9) == expected
 
 
 def test_a_listing_does_not_search_folders_that_cannot_hold_the_prefix(store, monkeypatch):

@@ -9,6 +9,7 @@ verb                      folder                                   block blob
 ========================  =======================================  ===============================================
 ``create`` … ``finish``   temporary file, fsync, link or rename    Put Block …, one Put Block List
 ``replace=False``         ``link`` refuses an existing name        ``If-None-Match: *`` on Put Block List
+``if_match``              compared under a lock of the folder      ``If-Match`` on Put Block List, Delete Blob
 ``head_byte_count``       the first bytes of the file come last    the first block of the list is staged last
 ``etag``                  inode, time and length of the file       the blob's ETag
 ``open`` … ``read_at``    one file descriptor, ``pread``           ranged GET with ``If-Match: <etag>``
@@ -131,8 +132,10 @@ class Upload(Protocol):
             ObjectExistsError: the upload was not to replace, and an object of that name exists at this moment. Of
                 several such uploads of one name exactly one gets through.
             DiskFullError: no room.
-            StorageError: the store failed; or somebody else published under the name since ``create``, where the store
-                replaces only what was there then.
+            ObjectChangedError: the object of that name has another ETag than ``if_match`` at this moment, or there is
+                none; of several such uploads exactly one gets through. Or somebody else published under the name since
+                ``create``, where the store replaces only what was there then.
+            StorageError: the store failed.
         """
         ...
 
@@ -154,7 +157,25 @@ class Upload(Protocol):
 class ObjectStore(Protocol):
     """One container; see the promises at the top of this module."""
 
-    def create(self, name: str, *, replace: bool, head_byte_count: int = 0) -> Upload:
+    @property
+    def remote_place(self) -> str | None:
+        """
+        Where the container is, if it is reached over a network, and an interrupted transfer is worth resuming: a text
+        that tells it from all others and holds no secret. None for a container on this machine: what a transfer has
+        cost there is not worth keeping anything for a second try.
+        """
+        ...
+
+    def create(
+        self,
+        name: str,
+        *,
+        replace: bool,
+        head_byte_count: int = 0,
+        upload_key: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+    ) -> Upload:
         """
         Begin an object.
 
@@ -164,11 +185,18 @@ class ObjectStore(Protocol):
                 is whole.
             head_byte_count: how many bytes at the front of the object are not known before the end; ``write`` begins
                 behind them and ``finish`` fills them in.
+            upload_key: names the try. Where an earlier upload of the same name and key was interrupted, a store that
+                can use what it left does so, as far as it holds the same bytes at the same offset, and sends only the
+                rest. The writer notices nothing of it: it writes everything again, from the front.
+            facts: what to keep beside the object, by lower-case identifier; a store that can keep nothing beside an
+                object drops them.
+            if_match: ETag of the only object whose place it may take, ``*`` for any that is there; goes with *replace*.
 
         Raises:
             InvalidNameError: *name* cannot denote an object here.
             ObjectExistsError: the upload is not to replace and an object of that name exists already. This is only the
                 early answer; ``finish`` decides.
+            ObjectChangedError: the object of that name has another ETag than *if_match*, or there is none; early too.
             StorageError: the store failed.
         """
         ...
@@ -206,13 +234,18 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, if_match: str | None = None) -> None:
         """
         Remove an object, durably.
+
+        Args:
+            name: the object's name.
+            if_match: the only ETag that it may have.
 
         Raises:
             InvalidNameError: *name* cannot denote an object here.
             ObjectNotFoundError: there is none of that name.
+            ObjectChangedError: it has another ETag.
             StorageError: the store failed.
         """
         ...
@@ -226,29 +259,60 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of connections; what was opened or begun is of no use afterwards. Closing twice is allowed."""
+        ...
 
-class ResumableStore(ObjectStore, Protocol):
-    """A store whose uploads can be begun again after they were interrupted, and that keeps facts beside an object."""
 
-    def create(
-        self,
-        name: str,
-        *,
-        replace: bool,
-        head_byte_count: int = 0,
-        upload_key: str | None = None,
-        facts: Mapping[str, str] | None = None,
-    ) -> Upload:
+@dataclass(frozen=True)
+class ContainerInfo:
+    """
+    A container of a storage account.
+
+    Attributes:
+        name: its name.
+        last_modified: when it was last changed, in UTC; None where the account does not tell.
+    """
+
+    name: str
+    last_modified: datetime | None
+
+
+class StorageAccount(Protocol):
+    """Where containers are: a folder, a storage account of Azure, an endpoint that speaks S3."""
+
+    def containers(self, prefix: str = "") -> Iterator[ContainerInfo]:
         """
-        Begin an object; :meth:`ObjectStore.create` with two arguments more.
+        The containers whose names begin with *prefix*, ordered by name.
 
-        Args:
-            name: the object's name.
-            replace: whether ``finish`` takes the place of an object of that name.
-            head_byte_count: how many bytes at the front are filled in by ``finish``.
-            upload_key: names the try. Where an earlier upload of the same name and key was interrupted, what it left is
-                used as far as it holds the same bytes at the same offset, and only the rest is sent. The writer notices
-                nothing of it: it writes everything again, from the front.
-            facts: what to keep beside the object, by lower-case identifier.
+        Raises:
+            StorageAccessError: what the server was given opens one container only, or may not list.
+            StorageError: the account cannot be asked.
         """
+        ...
+
+    def create_container(self, name: str) -> ContainerInfo:
+        """
+        Make a container, durably.
+
+        Raises:
+            InvalidNameError: *name* cannot be a container's.
+            ObjectExistsError: there is one of that name.
+            StorageAccessError: this server may not.
+            StorageError: the account failed.
+        """
+        ...
+
+    def container(self, name: str) -> ObjectStore:
+        """
+        Open a container. Whether it is there, its first use tells, if not this.
+
+        Raises:
+            InvalidNameError: *name* cannot be a container's.
+            StoreUnavailableError: it is missing or cannot be used.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. Closing twice is allowed."""
         ...

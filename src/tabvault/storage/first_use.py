@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from tabvault.errors import ObjectNotFoundError
 from tabvault.storage.names import check_object_name
+from tabvault.storage.upload import check_match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tabvault.storage.contract import ObjectInfo, StoredObject, Upload
@@ -32,6 +33,8 @@ class FirstUseStore:
         remember: called when the container is there and before anything is written to it; raises ``StorageError``.
     """
 
+    remote_place: str | None = None
+
     def __init__(
         self, data_folder: Path, account: LocalAccount, container: str, *, remember: Callable[[], None]
     ) -> None:
@@ -40,12 +43,30 @@ class FirstUseStore:
         self._container = container
         self._remember = remember
 
-    def create(self, name: str, *, replace: bool, head_byte_count: int = 0) -> Upload:
+    def create(
+        self,
+        name: str,
+        *,
+        replace: bool,
+        head_byte_count: int = 0,
+        upload_key: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+    ) -> Upload:
         """Begin an object, in a container made now if there is none; see the contract."""
-        check_object_name(name)  # before anything is made for it
+        spelling = check_object_name(name)  # before anything is made for it
+        if self._made() is None:
+            check_match(spelling, None, if_match)
         store = self._account.container(self._container, create=True)
         self._remember()
-        return store.create(name, replace=replace, head_byte_count=head_byte_count)
+        return store.create(
+            spelling,
+            replace=replace,
+            head_byte_count=head_byte_count,
+            upload_key=upload_key,
+            facts=facts,
+            if_match=if_match,
+        )
 
     def open(self, name: str) -> StoredObject:
         """Open an object for reading; see the contract."""
@@ -67,14 +88,17 @@ class FirstUseStore:
             raise ObjectNotFoundError(f"there is no data folder at {self._data_folder}", hint="check its path")
         return iter(()) if store is None else store.list(prefix)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, if_match: str | None = None) -> None:
         """Remove an object, durably; see the contract."""
-        self._holding(name).remove(name)
+        self._holding(name).remove(name, if_match=if_match)
 
     def free_byte_count(self) -> int | None:
         """What can still be written; not told as long as there is no container; see the contract."""
         store = self._made()
         return None if store is None else store.free_byte_count()
+
+    def close(self) -> None:
+        """It holds nothing open; see the contract."""
 
     def _made(self) -> LocalStore | None:
         if not self._account.has_container(self._container):

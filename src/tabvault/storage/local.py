@@ -10,7 +10,9 @@ Invariants:
    (``link``) or replaces (``rename``); it is never written to afterwards.
 3. What is not published lies in ``.tabvault-uploads/`` of the container, locked as long as somebody works on it.
 4. No name leads out of the container: it is walked component by component, never through a symbolic link.
-5. When ``finish`` or ``remove`` returns, the names it made or removed are durable, the folders above them included.
+5. Who replaces or removes an object has his turn (``flock`` on ``.tabvault-uploads/``, which nobody else locks), so
+   that what a condition (``if_match``) has found is what gives way.
+6. When ``finish`` or ``remove`` returns, the names it made or removed are durable, the folders above them included.
 
 What a crash (of the process or of the machine) leaves after each step of an upload:
 
@@ -36,17 +38,19 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tabvault.errors import InvalidNameError, ObjectNotFoundError, StoreUnavailableError
-from tabvault.storage.durable import make_directory_durably
+from tabvault.errors import InvalidNameError, ObjectExistsError, ObjectNotFoundError, StoreUnavailableError
+from tabvault.storage.contract import ContainerInfo
+from tabvault.storage.durable import FOLDER_MODE, fsync_directory, make_directory_durably
 from tabvault.storage.file_source import regular_file_status
 from tabvault.storage.local_folder import Folder
-from tabvault.storage.local_object import LocalObject, local_object_info
-from tabvault.storage.local_upload import LocalUpload, object_exists, remove_leftovers
-from tabvault.storage.names import check_container_name, check_object_name
+from tabvault.storage.local_object import LocalObject, local_object_info, local_time
+from tabvault.storage.local_upload import UPLOADS_FOLDER, LocalUpload, remove_leftovers
+from tabvault.storage.names import check_container_name, check_object_name, is_container_name, is_object_name
 from tabvault.storage.os_errors import storage_errors
+from tabvault.storage.upload import check_match, object_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tabvault.storage.contract import ObjectInfo
@@ -54,7 +58,7 @@ if TYPE_CHECKING:
 
 class LocalAccount:
     """
-    A storage account that is a folder.
+    A :class:`~tabvault.storage.contract.StorageAccount` that is a folder.
 
     Args:
         path: the folder; it need not be there before a container is created.
@@ -64,17 +68,34 @@ class LocalAccount:
         # A change of the working folder must not move the storage.
         self._path = path.absolute()
 
-    def containers(self) -> list[str]:
+    def containers(self, prefix: str = "") -> Iterator[ContainerInfo]:
         """
-        The names of the account's containers, ordered.
+        The folders whose names a container can have, ordered by name; see the contract. They are read at the call.
 
         Raises:
             StoreUnavailableError: the account's folder is missing or cannot be read.
         """
         with storage_errors(f"storage account {self._path}", missing=StoreUnavailableError):
-            return sorted(
-                entry.name for entry in self._path.iterdir() if _is_container_name(entry.name) and entry.is_dir()
-            )
+            names = sorted(entry.name for entry in self._path.iterdir() if entry.name.startswith(prefix))
+            found = (self._container_info(name) for name in names if is_container_name(name))
+            return iter([info for info in found if info is not None])
+
+    def create_container(self, name: str) -> ContainerInfo:
+        """Make a container, and the account's folder if it is missing, durably; see the contract."""
+        path = self._path / check_container_name(name)
+        with storage_errors(f"container {name} of storage account {self._path}", missing=StoreUnavailableError):
+            make_directory_durably(self._path)
+            try:
+                os.mkdir(path, FOLDER_MODE)  # noqa: PTH102 - the system call itself: of several one makes it
+            except FileExistsError:
+                raise ObjectExistsError(
+                    f"there is a container {name} in storage account {self._path}", hint="choose another name"
+                ) from None
+            fsync_directory(self._path)
+            return ContainerInfo(name, local_time(path.stat().st_mtime_ns))
+
+    def close(self) -> None:
+        """It holds nothing open; see the contract."""
 
     def has_container(self, name: str) -> bool:
         """
@@ -88,9 +109,9 @@ class LocalAccount:
         with storage_errors(f"container {name} of storage account {self._path}", missing=StoreUnavailableError):
             return path.is_dir()
 
-    def container(self, name: str, *, create: bool) -> LocalStore:
+    def container(self, name: str, *, create: bool = False) -> LocalStore:
         """
-        Open a container, and remove there what uploads of crashed processes left.
+        Open a container, and remove there what uploads of crashed processes left; see the contract.
 
         Args:
             name: 3 to 63 lower-case letters, digits and single hyphens.
@@ -114,28 +135,51 @@ class LocalAccount:
                 remove_leftovers(container)
         return LocalStore(path)
 
+    def _container_info(self, name: str) -> ContainerInfo | None:
+        """What is said of a container; None if it is no folder, or gone between two looks."""
+        try:
+            status = (self._path / name).stat()
+        except FileNotFoundError:
+            return None
+        return ContainerInfo(name, local_time(status.st_mtime_ns)) if stat.S_ISDIR(status.st_mode) else None
+
 
 class LocalStore:
     """
     An :class:`~tabvault.storage.contract.ObjectStore` over one folder. Get it from :meth:`LocalAccount.container`.
 
-    It holds nothing open between calls, and may be used from several threads and processes.
+    It holds nothing open between calls, and may be used from several threads and processes. A file has no room for
+    facts, and what an interrupted upload left is removed, not used again: sending it anew costs no network.
 
     Args:
         path: the container's folder, absolute.
     """
 
+    remote_place: str | None = None
+
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def create(self, name: str, *, replace: bool, head_byte_count: int = 0) -> LocalUpload:
-        """Begin an object; see the contract."""
+    def create(
+        self,
+        name: str,
+        *,
+        replace: bool,
+        head_byte_count: int = 0,
+        upload_key: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+    ) -> LocalUpload:
+        """Begin an object; see the contract. *upload_key* and *facts* have no effect here."""
+        del upload_key, facts
         spelling = check_object_name(name)
         with storage_errors(f"upload of {spelling}", missing=StoreUnavailableError):
             container = self._folder()
             try:
-                _check_target(container, spelling, replace=replace)
-                return LocalUpload(container, spelling, replace=replace, head_byte_count=head_byte_count)
+                _check_target(container, spelling, replace=replace, if_match=if_match)
+                return LocalUpload(
+                    container, spelling, replace=replace, head_byte_count=head_byte_count, if_match=if_match
+                )
             except BaseException:
                 container.close()
                 raise
@@ -163,16 +207,27 @@ class LocalStore:
         with self._container() as container, storage_errors(f"listing of container {self._path.name}"):
             return iter(sorted(_objects(container, "", prefix), key=lambda info: info.name))
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, if_match: str | None = None) -> None:
         """Remove an object, durably; see the contract."""
-        with self._existing(check_object_name(name)) as (folder, file_name, _):
-            folder.unlink(file_name)
+        spelling = check_object_name(name)
+        with self._existing(spelling) as (folder, file_name, _):
+            with (
+                self._container() as container,
+                container.folder(UPLOADS_FOLDER, create=True) as uploads,
+                uploads.turn(),
+            ):
+                if if_match is not None:
+                    check_match(spelling, local_object_info(spelling, folder.status(file_name)), if_match)
+                folder.unlink(file_name)
             folder.fsync()
 
     def free_byte_count(self) -> int | None:
         """What can still be written to the container's file system; see the contract."""
         with self._container() as container, storage_errors(f"container {self._path.name}"):
             return container.free_byte_count()
+
+    def close(self) -> None:
+        """It holds nothing open; see the contract."""
 
     @contextmanager
     def _container(self) -> Iterator[Folder]:
@@ -210,25 +265,27 @@ def _vanished(path: Path) -> StoreUnavailableError:
     )
 
 
-def _check_target(container: Folder, spelling: str, *, replace: bool) -> None:
+def _check_target(container: Folder, spelling: str, *, replace: bool, if_match: str | None) -> None:
     """Answer early whether an upload can be published under *spelling*, as things stand."""
     *folder_names, file_name = spelling.split("/")
     try:
         with container.descend(folder_names) as folder:
             status = folder.status(file_name)
     except FileNotFoundError:
+        check_match(spelling, None, if_match)
         return
     if not stat.S_ISREG(status.st_mode):
         raise InvalidNameError(f"{spelling} is {_kind(status)}, so it cannot be an object", hint="choose another name")
     if not replace:
         raise object_exists(spelling)
+    check_match(spelling, local_object_info(spelling, status), if_match)
 
 
 def _objects(folder: Folder, path: str, prefix: str) -> Iterator[ObjectInfo]:
     """The objects below *folder*, whose own name is *path* (empty, or with a slash at its end), in no order."""
     for name in folder.names():
         spelling = f"{path}{name}"
-        if not _is_object_name(spelling):
+        if not is_object_name(spelling):
             continue
         # What goes away between two looks is not there.
         try:
@@ -245,21 +302,6 @@ def _objects(folder: Folder, path: str, prefix: str) -> Iterator[ObjectInfo]:
 
 def _may_hold(path: str, prefix: str) -> bool:
     return path.startswith(prefix) or prefix.startswith(path)
-
-
-def _is_object_name(spelling: str) -> bool:
-    try:
-        return check_object_name(spelling) == spelling
-    except InvalidNameError:
-        return False
-
-
-def _is_container_name(name: str) -> bool:
-    try:
-        check_container_name(name)
-    except InvalidNameError:
-        return False
-    return True
 
 
 def _kind(status: os.stat_result) -> str:

@@ -11,14 +11,15 @@ Names are UTF-8 on the disk whatever the locale says. Everything here raises :cl
 
 from __future__ import annotations
 
+import fcntl
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from tabvault.storage.durable import FILE_MODE, FOLDER_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -142,6 +143,23 @@ class Folder:
             OSError: there is none, or the file system refuses.
         """
         os.unlink(name.encode(), dir_fd=self._descriptor)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """
+        Keep off whoever else asks for a turn in this folder, so that a look at a name holds for what is done to it.
+
+        It is a lock of the kernel, between threads as well as processes; on a network file system, between those of
+        one machine.
+
+        Raises:
+            OSError: the file system refuses.
+        """
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def fsync(self) -> None:
         """

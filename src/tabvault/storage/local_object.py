@@ -43,13 +43,17 @@ def local_object_info(name: str, status: os.stat_result) -> ObjectInfo:
     return ObjectInfo(
         name=name,
         byte_count=status.st_size,
-        last_modified=_time(status.st_mtime_ns),
+        last_modified=local_time(status.st_mtime_ns),
         etag=f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}",
     )
 
 
-def _time(nanoseconds: int) -> datetime:
-    """UTC; a file system may keep years that ``datetime`` does not have, those become its first or last moment."""
+def local_time(nanoseconds: int) -> datetime:
+    """
+    A time of the file system, counted from 1970, in UTC.
+
+    It may keep years that ``datetime`` does not have; those become its first or last moment.
+    """
     try:
         return _EPOCH + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:

@@ -16,23 +16,22 @@ import fcntl
 import os
 import secrets
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from tabvault.errors import ObjectExistsError, StoreUnavailableError
+from tabvault.errors import StoreUnavailableError
 from tabvault.storage.durable import WRITE_BEHIND_BYTE_COUNT, begin_writing, write_all_at
 from tabvault.storage.local_object import local_object_info
 from tabvault.storage.os_errors import storage_errors
+from tabvault.storage.upload import OpenUpload, check_match, object_exists
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from tabvault.storage.contract import ObjectInfo
     from tabvault.storage.local_folder import Folder
 
 UPLOADS_FOLDER = ".tabvault-uploads"
 
 
-class LocalUpload:
+class LocalUpload(OpenUpload):
     """
     An :class:`~tabvault.storage.contract.Upload` into a folder.
 
@@ -41,18 +40,20 @@ class LocalUpload:
         name: the object's name, checked and spelled out.
         replace: whether an object of that name gives way.
         head_byte_count: bytes at the front that :meth:`finish` fills in.
+        if_match: the ETag of the only object that gives way, ``*`` for any, None also for none.
 
     Raises:
         OSError: the temporary file cannot be made.
     """
 
-    def __init__(self, container: Folder, name: str, *, replace: bool, head_byte_count: int) -> None:
-        self._name = name
+    def __init__(
+        self, container: Folder, name: str, *, replace: bool, head_byte_count: int, if_match: str | None
+    ) -> None:
+        super().__init__(name, head_byte_count=head_byte_count)
         self._replace = replace
-        self._head_byte_count = head_byte_count
+        self._if_match = if_match
         self._written_byte_count = 0
         self._begun_byte_count = 0
-        self._is_open = True
         with ExitStack() as stack:
             self._container = stack.enter_context(container)
             self._uploads = stack.enter_context(container.folder(UPLOADS_FOLDER, create=True))
@@ -78,8 +79,7 @@ class LocalUpload:
     def finish(self, head: bytes = b"") -> ObjectInfo:
         """Fill in the head and publish; see the contract."""
         self._check_open()
-        if len(head) != self._head_byte_count and (self._written_byte_count or len(head) > self._head_byte_count):
-            raise ValueError(f"the head has {len(head)} bytes, and {self._head_byte_count} were left for it")
+        self._check_head(head, is_written=bool(self._written_byte_count))
         try:
             with storage_errors(f"upload of {self._name}", missing=StoreUnavailableError):
                 return self._publish(head)
@@ -101,7 +101,10 @@ class LocalUpload:
         *folder_names, file_name = self._name.split("/")
         with self._container.descend(folder_names, create=True) as folder:
             if self._replace:
-                self._uploads.rename(self._temporary_name, folder, file_name)
+                # Also without a condition: else it would come between another's look and his renaming, and be lost.
+                with self._uploads.turn():
+                    self._check_match(folder, file_name)
+                    self._uploads.rename(self._temporary_name, folder, file_name)
             else:
                 try:
                     self._uploads.link(self._temporary_name, folder, file_name)
@@ -110,17 +113,14 @@ class LocalUpload:
             folder.fsync()
         return local_object_info(self._name, status)
 
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise ValueError(f"the upload of {self._name} has ended")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.abort()
+    def _check_match(self, folder: Folder, file_name: str) -> None:
+        if self._if_match is None:
+            return
+        try:
+            seen = local_object_info(self._name, folder.status(file_name))
+        except FileNotFoundError:
+            seen = None
+        check_match(self._name, seen, self._if_match)
 
 
 def remove_leftovers(container: Folder) -> None:
@@ -137,11 +137,6 @@ def remove_leftovers(container: Folder) -> None:
                 stack.callback(os.close, descriptor)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 uploads.unlink(name)
-
-
-def object_exists(name: str) -> ObjectExistsError:
-    """The error for a name that is taken."""
-    return ObjectExistsError(f"{name} exists already", hint="choose another name, or ask for overwriting")
 
 
 def _new_temporary(uploads: Folder) -> tuple[int, str]:

@@ -91,6 +91,23 @@ def check_container_name(name: str) -> str:
     return name
 
 
+def is_object_name(name: str) -> bool:
+    """Whether *name*, as something lists it, is the spelling of an object's name."""
+    try:
+        return check_object_name(name) == name
+    except InvalidNameError:
+        return False
+
+
+def is_container_name(name: str) -> bool:
+    """Whether *name* can be the name of a container."""
+    try:
+        check_container_name(name)
+    except InvalidNameError:
+        return False
+    return True
+
+
 def _check_length(name: str) -> None:
     if not name:
         raise InvalidNameError("the name is empty", hint=_HINT)

@@ -5,11 +5,13 @@ They are the file ``settings.json`` at the root of the data folder, UTF-8 JSON o
 
     {"backup_storage": {"enabled": true, "account": "/srv/backups", "container": "backups"}}
 
-``account`` and ``container`` may be ``null``. No other key is known: one that we do not know is more likely a
-typing error than harmless. A data folder without the file has backup storage of its own, the container ``backups``
-in its ``storage`` folder, and has never used it: the first upload makes the container and writes the file, so that a
-container which is missing later is known to have vanished. Its account is written as ``storage``, without the path of
-the data folder, which may be moved.
+``account`` is a folder or the name of a registered account (:mod:`tabvault.storage.accounts`). It and ``container`` may
+be ``null``. No other key is known: one that we do not know is more likely a typing error than harmless.
+
+A data folder without the file has backup storage of its own, the container ``backups`` in its ``storage`` folder, and
+has never used it: the first upload makes the container and writes the file, so that a container which is missing later
+is known to have vanished. Its account is written as ``storage``, without the path of the data folder, which may be
+moved.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from tabvault.errors import FormatError, InvalidNameError, ObjectNotFoundError, StorageNotConfiguredError
+from tabvault.errors import FormatError, ObjectNotFoundError, StorageNotConfiguredError
+from tabvault.storage.accounts import EMBEDDED_ACCOUNT, check_account, open_account
 from tabvault.storage.durable import write_file_durably
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.first_use import FirstUseStore
@@ -29,14 +32,13 @@ from tabvault.storage.os_errors import storage_errors
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tabvault.storage.contract import ObjectStore
+    from tabvault.storage.contract import ObjectStore, StorageAccount
 
 SETTINGS_FILE = "settings.json"
 SETTINGS_BYTE_COUNT_MAX = 65536
 """Far more than the longest path needs; what is larger is not our file."""
 
 _SECTION = "backup_storage"
-DEFAULT_ACCOUNT = "storage"
 _DEFAULT_CONTAINER = "backups"
 
 
@@ -47,7 +49,7 @@ class BackupStorageSettings:
 
     Attributes:
         enabled: whether backups and restores are allowed at all.
-        account: folder of the storage account; relative to the data folder, unless absolute.
+        account: the storage account, as :mod:`tabvault.storage.accounts` reads it.
         container: name of the container in it.
     """
 
@@ -73,7 +75,7 @@ def load_settings(data_folder: Path) -> BackupStorageSettings:
     except ObjectNotFoundError:
         return BackupStorageSettings(enabled=True, account=_own_account(data_folder), container=_DEFAULT_CONTAINER)
     settings = _parse(path, data)
-    return replace(settings, account=_own_account(data_folder)) if settings.account == DEFAULT_ACCOUNT else settings
+    return replace(settings, account=_own_account(data_folder)) if settings.account == EMBEDDED_ACCOUNT else settings
 
 
 def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
@@ -81,15 +83,15 @@ def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
     Make *settings* those of *data_folder*, durably and in one step. The account and the container are not touched.
 
     Raises:
-        InvalidNameError: the container's name cannot be one, or the account is no path.
+        InvalidNameError: the container's name cannot be one, or the account is neither a name nor a path.
         StorageError: the file cannot be written.
     """
     if settings.container is not None:
         check_container_name(settings.container)
     if settings.account is not None:
-        _check_account(settings.account)
+        check_account(settings.account)
     if settings.account == _own_account(data_folder):
-        settings = replace(settings, account=DEFAULT_ACCOUNT)
+        settings = replace(settings, account=EMBEDDED_ACCOUNT)
     text = json.dumps({_SECTION: asdict(settings)}, indent=2, ensure_ascii=False) + "\n"
     path = data_folder / SETTINGS_FILE
     with storage_errors(f"file {path}"):
@@ -98,29 +100,49 @@ def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
 
 def open_store(settings: BackupStorageSettings, data_folder: Path) -> ObjectStore:
     """
-    The container that *settings* name.
+    The container that *settings* name, in an account that nobody else closes; see :func:`container_of`.
+
+    Raises:
+        StorageNotConfiguredError: storage is disabled, or the account or the container is not set or not known.
+        InvalidNameError: the container's name cannot be one, or the account is neither a name nor a path.
+        StoreUnavailableError: the container is missing or cannot be used.
+        FormatError: the registered accounts are damaged.
+    """
+    account, _ = check_configured(settings)
+    return container_of(open_account(data_folder, account), settings, data_folder)
+
+
+def check_configured(settings: BackupStorageSettings) -> tuple[str, str]:
+    """
+    The account and the container of settings by which backups can be made.
+
+    Raises:
+        StorageNotConfiguredError: storage is disabled, or the account or the container is not set.
+    """
+    if settings.account is None or settings.container is None:
+        hint = "name an account and a container: tabvault storage settings set ACCOUNT/CONTAINER"
+    elif not settings.enabled:
+        hint = "backups are disabled: tabvault storage settings enable"
+    else:
+        return settings.account, settings.container
+    raise StorageNotConfiguredError("backup storage is not configured", hint=hint)
+
+
+def container_of(account: StorageAccount, settings: BackupStorageSettings, data_folder: Path) -> ObjectStore:
+    """
+    The container that *settings* name, in *account*, which is theirs.
 
     The default container, inside the data folder, is made by the first upload ever. Afterwards, as any other, it has
     to be there: its folder may be a disk that is not mounted now, and a backup must not go to the disk below.
 
     Raises:
-        StorageNotConfiguredError: storage is disabled, or the account or the container is not set.
-        InvalidNameError: the container's name cannot be one, or the account is no path.
-        StoreUnavailableError: the container is missing or cannot be used.
+        StorageNotConfiguredError, InvalidNameError, StoreUnavailableError: as :func:`open_store`.
     """
-    if not settings.enabled or settings.account is None or settings.container is None:
-        raise StorageNotConfiguredError(
-            "backup storage is not configured",
-            hint="enable it, and name an account and a container: tabvault storage configure",
-        )
-    _check_account(settings.account)
-    account = LocalAccount(data_folder / settings.account)
-    is_default = (settings.account, settings.container) == (_own_account(data_folder), _DEFAULT_CONTAINER)
-    if is_default and not (data_folder / SETTINGS_FILE).exists():
-        return FirstUseStore(
-            data_folder, account, settings.container, remember=lambda: _remember(data_folder, settings)
-        )
-    return account.container(settings.container, create=False)
+    name, container = check_configured(settings)
+    is_default = (name, container) == (_own_account(data_folder), _DEFAULT_CONTAINER)
+    if isinstance(account, LocalAccount) and is_default and not (data_folder / SETTINGS_FILE).exists():
+        return FirstUseStore(data_folder, account, container, remember=lambda: _remember(data_folder, settings))
+    return account.container(container)
 
 
 def _remember(data_folder: Path, settings: BackupStorageSettings) -> None:
@@ -130,16 +152,7 @@ def _remember(data_folder: Path, settings: BackupStorageSettings) -> None:
 
 
 def _own_account(data_folder: Path) -> str:
-    return str(data_folder.absolute() / DEFAULT_ACCOUNT)
-
-
-def _check_account(account: str) -> None:
-    try:
-        account.encode()
-    except UnicodeEncodeError:
-        raise InvalidNameError(f"the account {account!r} is not valid Unicode") from None
-    if not account or "\0" in account:
-        raise InvalidNameError(f"the account {account!r} is not the path of a folder")
+    return str(data_folder.absolute() / EMBEDDED_ACCOUNT)
 
 
 def _parse(path: Path, data: bytes) -> BackupStorageSettings:

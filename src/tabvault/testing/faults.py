@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from tabvault.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from types import ModuleType, TracebackType
 
     from tabvault.storage.contract import ObjectInfo, ObjectStore, StoredObject, Upload
@@ -176,11 +176,32 @@ class FaultyStore:
         self._store = store
         self.counter = CallCounter(fail_at=fail_at, when=when, error=error, lasting=lasting)
 
-    def create(self, name: str, *, replace: bool, head_byte_count: int = 0) -> FaultyUpload:
+    @property
+    def remote_place(self) -> str | None:
+        """See the contract."""
+        return self._store.remote_place
+
+    def create(
+        self,
+        name: str,
+        *,
+        replace: bool,
+        head_byte_count: int = 0,
+        upload_key: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+    ) -> FaultyUpload:
         """See the contract."""
         upload = self.counter.run(
             "create",
-            lambda: self._store.create(name, replace=replace, head_byte_count=head_byte_count),
+            lambda: self._store.create(
+                name,
+                replace=replace,
+                head_byte_count=head_byte_count,
+                upload_key=upload_key,
+                facts=facts,
+                if_match=if_match,
+            ),
             lambda lost: lost.abort(),
         )
         return FaultyUpload(upload, self.counter)
@@ -198,13 +219,17 @@ class FaultyStore:
         """See the contract."""
         return self.counter.run("list", lambda: self._store.list(prefix))
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, if_match: str | None = None) -> None:
         """See the contract."""
-        self.counter.run("remove", lambda: self._store.remove(name))
+        self.counter.run("remove", lambda: self._store.remove(name, if_match=if_match))
 
     def free_byte_count(self) -> int | None:
         """See the contract."""
         return self.counter.run("free_byte_count", self._store.free_byte_count)
+
+    def close(self) -> None:
+        """See the contract."""
+        self._store.close()
 
 
 class FaultyUpload:

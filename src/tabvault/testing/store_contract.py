@@ -24,6 +24,7 @@ import pytest
 
 from tabvault.errors import (
     InvalidNameError,
+    ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
     StorageError,
@@ -38,7 +39,16 @@ if TYPE_CHECKING:
 BODY = bytes(range(256)) * 300
 HEAD = b"head page" * 100
 BAD_NAMES = ("", "/", "..", "a/../b", "a//b", ".hidden", "a/", "C:\\x", "\\\\server\\share", "a\0b", "CON", "x" * 2000)
-THREAD_COUNT = 12
+NAMES = (
+    "a b/c d.abf",
+    "M\N{LATIN SMALL LETTER U WITH DIAERESIS}ller & Co/100 %+#~=@.abf",
+    "\N{GRINNING FACE}/\N{CJK UNIFIED IDEOGRAPH-65E5}\N{CJK UNIFIED IDEOGRAPH-672C}.abf",
+    "no extension",
+    "/".join(["x" * 63] * 15 + ["y" * 64]),
+)
+"""Spaces, what a URL quotes, letters beyond ASCII and beyond 16 bits, folders; the last has 1,024 characters."""
+
+THREAD_COUNT = 8
 
 
 def put(store: ObjectStore, name: str, data: bytes, *, replace: bool = False) -> ObjectInfo:
@@ -67,6 +77,9 @@ class StoreContract(ABC):
 
     replaces_what_it_saw = False
     """Whether an upload that is to replace is refused when somebody else published under the name since it began."""
+
+    holds_what_gives_way = False
+    """Whether an object cannot be removed while an upload that is to replace it is on its way."""
 
     @abstractmethod
     def put_directly(self, store: ObjectStore, name: str, data: bytes) -> None:
@@ -163,6 +176,40 @@ class StoreContract(ABC):
             upload.abort()
         assert self.read_directly(store, "x.abf") == BODY
 
+    def test_an_upload_that_nobody_ends_is_never_seen(self, store: ObjectStore) -> None:
+        torn = store.create("x.abf", replace=False)
+        with torn:
+            torn.write(BODY)
+            put(store, "x.abf", b"whole")
+            assert read(store, "x.abf") == b"whole"
+            assert [info.byte_count for info in store.list()] == [5]
+        assert self.read_directly(store, "x.abf") == b"whole"
+
+    @pytest.mark.parametrize("again", [BODY, BODY[::-1], BODY[:50_000], BODY + b"more"])
+    def test_what_is_begun_again_with_its_key_holds_what_was_written_last(
+        self, store: ObjectStore, again: bytes
+    ) -> None:
+        with store.create("x.abf", replace=False, head_byte_count=len(HEAD), upload_key="try 1") as upload:
+            upload.write(BODY)
+        assert names(store) == []
+        with store.create(
+            "x.abf",
+            replace=False,
+            head_byte_count=len(HEAD),
+            upload_key="try 1",
+            facts={"database": "M\xfcnchen \u65e5"},
+        ) as upload:
+            upload.write(again)
+            info = upload.finish(HEAD)
+        assert self.read_directly(store, "x.abf") == HEAD + again
+        assert store.info("x.abf") == info
+
+    def test_facts_do_not_hurt(self, store: ObjectStore) -> None:
+        with store.create("x.abf", replace=False, facts={"database": "M\xfcnchen \u65e5\n", "level": "1550"}) as upload:
+            upload.write(BODY)
+            upload.finish()
+        assert self.read_directly(store, "x.abf") == BODY
+
     # --- an object of that name exists
 
     def test_an_existing_object_is_refused_early(self, store: ObjectStore) -> None:
@@ -253,6 +300,80 @@ class StoreContract(ABC):
         assert read(store, "x.abf")[0] in published
         assert names(store) == ["x.abf"]
 
+    # --- only a certain object gives way
+
+    def test_the_object_with_the_tag_that_was_meant_gives_way(self, store: ObjectStore) -> None:
+        for if_match in (put(store, "x.abf", b"old").etag, "*"):
+            with store.create("x.abf", replace=True, if_match=if_match) as upload:
+                upload.write(BODY)
+                info = upload.finish()
+            assert store.info("x.abf") == info
+        assert self.read_directly(store, "x.abf") == BODY
+
+    @pytest.mark.parametrize("if_match", ["0x0", "*"])
+    def test_what_cannot_be_the_object_that_was_meant_is_refused_early(self, store: ObjectStore, if_match: str) -> None:
+        with pytest.raises(ObjectChangedError):
+            store.create("sales/x.abf", replace=True, if_match=if_match)
+        put(store, "x.abf", b"old")
+        with pytest.raises(ObjectChangedError):
+            store.create("x.abf", replace=True, if_match="0x0")
+        assert names(store) == ["x.abf"]
+        assert self.read_directly(store, "x.abf") == b"old"
+
+    def test_finish_refuses_when_another_object_has_come_to_the_name(self, store: ObjectStore) -> None:
+        old = put(store, "x.abf", b"old")
+        with store.create("x.abf", replace=True, if_match=old.etag) as upload:
+            upload.write(BODY)
+            put(store, "x.abf", b"theirs", replace=True)
+            with pytest.raises(ObjectChangedError):
+                upload.finish()
+        assert self.read_directly(store, "x.abf") == b"theirs"
+
+    def test_finish_refuses_when_the_object_that_was_meant_is_gone(self, store: ObjectStore) -> None:
+        old = put(store, "x.abf", b"old")
+        with store.create("x.abf", replace=True, if_match=old.etag) as upload:
+            upload.write(BODY)
+            if self.holds_what_gives_way:
+                with pytest.raises(StorageError):
+                    store.remove("x.abf")
+                upload.finish()
+                return
+            store.remove("x.abf")
+            with pytest.raises(ObjectChangedError):
+                upload.finish()
+        assert names(store) == []
+
+    def test_of_many_who_mean_the_same_object_exactly_one_gets_through(self, store: ObjectStore) -> None:
+        old = put(store, "x.abf", b"old")
+        barrier = threading.Barrier(THREAD_COUNT, timeout=60)
+        winners: list[int] = []
+        losers: list[int] = []
+
+        def replace(number: int) -> None:
+            with store.create("x.abf", replace=True, if_match=old.etag) as upload:
+                upload.write(bytes([number]) * 10_000)
+                barrier.wait()
+                try:
+                    upload.finish()
+                    winners.append(number)
+                except ObjectChangedError:
+                    losers.append(number)
+
+        _run_in_threads(replace)
+        assert (len(winners), len(losers)) == (1, THREAD_COUNT - 1)
+        assert self.read_directly(store, "x.abf") == bytes(winners) * 10_000
+
+    def test_only_the_object_that_was_meant_is_removed(self, store: ObjectStore) -> None:
+        old = put(store, "x.abf", b"old")
+        new = put(store, "x.abf", b"new", replace=True)
+        with pytest.raises(ObjectChangedError):
+            store.remove("x.abf", if_match=old.etag)
+        assert self.read_directly(store, "x.abf") == b"new"
+        store.remove("x.abf", if_match=new.etag)
+        with pytest.raises(ObjectNotFoundError):
+            store.remove("x.abf", if_match="*")
+        assert names(store) == []
+
     # --- reading
 
     def test_any_range_can_be_read(self, store: ObjectStore) -> None:
@@ -319,6 +440,45 @@ class StoreContract(ABC):
             self.put_directly(store, name, name.encode())
         assert names(store) == ["Z", "a-b", "a.abf", "a/b/c", "a/z", "a0", "b", "ä/ü.abf", "\N{GRINNING FACE}"]
         assert [info.byte_count for info in store.list("ä")] == [len("ä/ü.abf".encode())]
+
+    def test_a_listing_during_writes_has_all_that_stays(self, store: ObjectStore) -> None:
+        staying = {f"{number:02d}.abf": 10 + number for number in range(0, 30, 3)}
+        for name, byte_count in staying.items():
+            self.put_directly(store, name, bytes(byte_count))
+        has_ended = threading.Event()
+        wrong: list[list[ObjectInfo]] = []
+
+        def list_or_write(number: int) -> None:
+            if number == 0:
+                try:
+                    for changing in range(1, 30, 3):
+                        put(store, f"{changing:02d}.abf", bytes(1000))
+                        if changing % 2:
+                            store.remove(f"{changing:02d}.abf")
+                finally:
+                    has_ended.set()
+                return
+            while not has_ended.is_set():
+                infos = list(store.list())
+                listed = [info.name for info in infos]
+                there = {info.name: info.byte_count for info in infos}
+                is_right = listed == sorted(set(listed)) and staying.items() <= there.items()
+                if not (is_right and all(there[name] == staying.get(name, 1000) for name in there)):
+                    wrong.append(infos)
+
+        _run_in_threads(list_or_write, 2)
+        assert wrong == []
+        assert len(names(store)) == len(staying) + 5
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_name_is_kept_as_it_is(self, store: ObjectStore, name: str) -> None:
+        put(store, name, BODY)
+        assert names(store) == [name]
+        assert names(store, name) == [name]
+        assert read(store, name) == BODY
+        assert self.read_directly(store, name) == BODY
+        store.remove(name)
+        assert names(store) == []
 
     @pytest.mark.parametrize(
         ("prefix", "expected"),
@@ -387,8 +547,8 @@ class StoreContract(ABC):
         assert free_byte_count is None or free_byte_count > 0
 
 
-def _run_in_threads(work: Callable[[int], None]) -> None:
-    """Call *work* with 0, 1, … in as many threads; an exception in one of them is raised here."""
+def _run_in_threads(work: Callable[[int], None], count: int = THREAD_COUNT) -> None:
+    """Call *work* with 0, 1, … in *count* threads; an exception in one of them is raised here."""
     failures: list[BaseException] = []
 
     def run(number: int) -> None:
@@ -397,7 +557,7 @@ def _run_in_threads(work: Callable[[int], None]) -> None:
         except BaseException as error:  # noqa: BLE001 - handed to the test, which raises it
             failures.append(error)
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREAD_COUNT)]
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:

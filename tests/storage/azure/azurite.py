@@ -8,6 +8,7 @@ ends: the shell around it waits for the end of its input.
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import gc
 import os
@@ -79,6 +80,13 @@ class Container:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[tuple[int, str]]:
     """The port of a running emulator and the key of its account."""
+    with running_azurite() as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running_azurite(*options: str) -> Iterator[tuple[int, str]]:
+    """The port of an emulator that runs with *options* besides, and the key of its account."""
     node = program("node")
     if not PROGRAM.is_file():
         missing("Azurite is not installed (scripts/azurite .tools/azurite)")
@@ -88,7 +96,7 @@ def azurite() -> Iterator[tuple[int, str]]:
     key = base64.b64encode(secrets.token_bytes(64)).decode()
     command = (
         f"{shlex.quote(node)} {shlex.quote(str(PROGRAM))} --blobHost 127.0.0.1 --blobPort {port} --silent "
-        "--disableTelemetry --skipApiVersionCheck --inMemoryPersistence --extentMemoryLimit 3000"
+        f"--disableTelemetry --skipApiVersionCheck --inMemoryPersistence --extentMemoryLimit 3000 {shlex.join(options)}"
     )
     process = subprocess.Popen(
         ["/bin/sh", "-c", f"{command} </dev/null & child=$!; read line; kill $child; wait $child"],

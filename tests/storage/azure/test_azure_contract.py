@@ -38,6 +38,7 @@ def store(container) -> AzureBlobStore:
 class TestAzureBlobStore(StoreContract):
     keeps_replaced_objects = False
     replaces_what_it_saw = True
+    holds_what_gives_way = True
 
     @pytest.fixture(autouse=True)
     def _plain(self, container):

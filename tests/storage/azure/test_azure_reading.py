@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import time
 
 import pytest
 
-from storage.azure.fault_proxy import FAULTS, IMPATIENT, Fault, FaultProxy, first_times
+from storage.fault_proxy import FAULTS, IMPATIENT, Fault, FaultProxy, first_times
 from tabvault.errors import StoreUnavailableError
-from tabvault.storage.azure.patience import Patience
+from tabvault.storage.remote.patience import Patience
 from tabvault.testing.store_contract import put
 
 pytest_plugins = ["storage.azure.azurite"]
@@ -85,3 +86,47 @@ def test_reading_on_costs_few_requests_and_jumping_reads_little(store, proxy, co
         ]
         assert len(sizes) == 3
         assert max(sizes) == 64 << 10
+
+
+def test_reading_on_for_long_fetches_blocks_at_once_and_no_byte_twice(store, proxy, container):
+    body = random.Random(3).randbytes(50 << 20)
+    put(container.store(), "x.abf", body)
+    proxy.plan = lambda _: Fault(delay_s=0.05)
+    with store.open("x.abf") as stored:
+        for offset in range(0, len(body), 1 << 20):
+            assert stored.read_at(offset, 1 << 20) == body[offset : offset + (1 << 20)]
+            if offset == 30 << 20:  # a look elsewhere disturbs nothing
+                assert stored.read_at(1000, 10) == body[1000:1010]
+        ranges = sorted(_range(request) for request in proxy.calls("GET"))
+        assert proxy.open_count_max >= 3
+        assert stored.read_at(3, len(body) - 4) == body[3:-1]
+    look = (1000, 1000 + (64 << 10))
+    assert look in ranges
+    ranges.remove(look)
+    assert [begin for begin, _ in ranges[1:]] == [end for _, end in ranges[:-1]]
+    assert (ranges[0][0], ranges[-1][1]) == (0, len(body))
+    assert max(end - begin for begin, end in ranges) == 8 << 20
+
+
+def test_a_block_that_is_fetched_ahead_in_vain_is_an_error_where_it_is_read(proxy, container):
+    body = random.Random(3).randbytes(40 << 20)
+    put(container.store(), "x.abf", body)
+    impatient = container.store(proxy.port, patience=Patience(2, 8.0, 0.01, 0.01, 2.0))
+    with impatient.open("x.abf") as stored:
+        proxy.plan = lambda request: Fault(status=503) if _range(request)[0] >= 32 << 20 else Fault()
+        read = 0
+        with contextlib.suppress(StoreUnavailableError):
+            for offset in range(0, len(body), 1 << 20):
+                assert stored.read_at(offset, 1 << 20) == body[offset : offset + (1 << 20)]
+                read = offset + (1 << 20)
+        assert (24 << 20) <= read < len(body)
+        with pytest.raises(StoreUnavailableError, match=r"^Get Blob of x\.abf"):
+            stored.read_at(len(body) - 10, 10)
+        proxy.plan = lambda _: Fault()
+        for offset in range(read, len(body), 1 << 20):
+            assert stored.read_at(offset, 1 << 20) == body[offset : offset + (1 << 20)]
+
+
+def _range(request) -> tuple[int, int]:
+    first, last = re.search(r"(?i)x-ms-range: bytes=(\d+)-(\d+)", request.head).groups()
+    return int(first), int(last) + 1

@@ -12,11 +12,12 @@ import pytest
 from azure.core.exceptions import AzureError
 from azure.identity import ClientSecretCredential, CredentialUnavailableError
 
-from storage.azure.fault_proxy import PASS, Fault, FaultProxy
+from storage.fault_proxy import PASS, Fault, FaultProxy
 from tabvault.errors import (
     InvalidNameError,
     ObjectExistsError,
     ObjectNotFoundError,
+    StorageAccessError,
     StorageError,
     StoreUnavailableError,
 )
@@ -26,8 +27,8 @@ from tabvault.storage.azure.access import (
     access_by_key,
     access_by_sas_url,
 )
-from tabvault.storage.azure.patience import Patience
 from tabvault.storage.azure.store import AzureBlobStore
+from tabvault.storage.remote.patience import Patience
 from tabvault.testing.store_contract import names, put, read
 
 pytest_plugins = ["storage.azure.azurite"]
@@ -207,11 +208,11 @@ def test_a_sas_for_https_only_is_named(container):
 
 
 CODES = [
-    (403, "AuthorizationFailure", StorageError, "network rules .* Selected networks"),
-    (403, "KeyBasedAuthenticationNotPermitted", StorageError, "switched off .* identity"),
-    (403, "AuthenticationFailed", StorageError, "signature .* clock"),
-    (403, "AuthorizationSourceIPMismatch", StorageError, "not for this server's address"),
-    (403, "SomethingNew", StorageError, "403 SomethingNew"),
+    (403, "AuthorizationFailure", StorageAccessError, "network rules .* Selected networks"),
+    (403, "KeyBasedAuthenticationNotPermitted", StorageAccessError, "switched off .* identity"),
+    (403, "AuthenticationFailed", StorageAccessError, "signature .* clock"),
+    (403, "AuthorizationSourceIPMismatch", StorageAccessError, "not for this server's address"),
+    (403, "SomethingNew", StorageAccessError, "403 SomethingNew"),
     (403, "AccountIsDisabled", StoreUnavailableError, "disabled"),
     (409, "ContainerBeingDeleted", StoreUnavailableError, "being deleted"),
     (409, "BlobArchived", StorageError, "archive tier, .* rehydrate"),

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from storage.azure.fault_proxy import IMPATIENT, PASS, Fault, FaultProxy
+from storage.fault_proxy import IMPATIENT, PASS, Fault, FaultProxy
 from tabvault.errors import ObjectNotFoundError, StorageError
 from tabvault.testing.store_contract import names, read
 
@@ -53,8 +53,7 @@ def upload(store, *, key: str | None = KEY, body: bytes = BODY, stops_after: int
     with store.create("x.abf", replace=True, head_byte_count=len(HEAD), upload_key=key) as begun:
         if stops_after is not None:
             begun.write(body[: stops_after * BLOCK])
-            while begun._in_flight:
-                begun._take_block()
+            begun._in_flight.results()
             return
         begun.write(body)
         begun.finish(HEAD)

@@ -19,6 +19,9 @@ A published block list discards the blocks of all other uploads of that name, wh
 The answer of step 3 may be lost, and its repetition meets what the first attempt published. So every object carries
 the random token of its upload (``tabvault_upload``), and after a refusal that follows a lost answer the token decides.
 
+An upload that replaces holds a lease on what is there (:mod:`~tabvault.storage.azure.lease`) from before step 1 until
+it has ended, so that nobody deletes or replaces it meanwhile.
+
 An upload key makes a later try take over the blocks of an earlier one: a block whose id (position, SHA-256, key) and
 length the service has already is not sent. Without a key the ids are unlike all others, so nothing is taken over.
 """
@@ -26,39 +29,42 @@ length the service has already is not sent. Without a key the ids are unlike all
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
-import threading
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from azure.core import MatchConditions
 from azure.storage.blob import BlobBlock, ContentSettings
 
-from tabvault.errors import ObjectExistsError, StorageError
+from tabvault.errors import StorageError
 from tabvault.storage.azure.blocks import block_byte_count, describe_block, key_tag
+from tabvault.storage.azure.lease import LOST_CODES, BlobLease
 from tabvault.storage.azure.published import Unseen, object_info, quoted
-from tabvault.storage.azure.refusals import GET_BLOCK_LIST, GET_PROPERTIES, PUT_BLOCK, PUT_BLOCK_LIST, Refusal
+from tabvault.storage.azure.refusals import GET_BLOCK_LIST, GET_PROPERTIES, PUT_BLOCK, PUT_BLOCK_LIST
 from tabvault.storage.contract import ObjectInfo
+from tabvault.storage.remote.in_flight import InFlight
+from tabvault.storage.remote.patience import Refusal
+from tabvault.storage.upload import UploadInPieces, object_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from concurrent.futures import Future
-    from types import TracebackType
+    import threading
+    from collections.abc import Callable, Mapping
 
     from azure.storage.blob import BlobClient, BlobProperties
 
     from tabvault.storage.azure.blocks import Block
-    from tabvault.storage.azure.patience import Caller
+    from tabvault.storage.azure.caller import Caller, TimeLeft
+    from tabvault.storage.azure.refusals import Operation
 
-IN_FLIGHT_COUNT_MAX: Final = 4
-"""Blocks on their way at once; with the one being filled, that is what an upload holds in memory."""
+_T = TypeVar("_T")
+
+_PROCESS_TOKEN: Final = secrets.token_hex(16)
 
 UPLOAD_TOKEN: Final = "tabvault_upload"  # noqa: S105 - it tells uploads apart, it opens nothing
 _CONFLICTS: Final = frozenset({"BlobAlreadyExists", "ConditionNotMet", "InvalidBlockList", "UnauthorizedBlobOverwrite"})
 
 
-class AzureUpload:
+class AzureUpload(UploadInPieces):
     """
     An :class:`~tabvault.storage.contract.Upload` of staged blocks. Get it from :meth:`AzureBlobStore.create`.
 
@@ -72,6 +78,9 @@ class AzureUpload:
         first_block_byte_count: length of the first blocks.
         upload_key: names the try, or None.
         facts: metadata of the object, in ASCII.
+
+    Raises:
+        StorageError: somebody else holds a lease on what is to be replaced, or the service failed.
     """
 
     def __init__(
@@ -87,82 +96,58 @@ class AzureUpload:
         upload_key: str | None,
         facts: Mapping[str, str],
     ) -> None:
+        super().__init__(name, head_byte_count=head_byte_count)
         self._blob = blob
-        self._name = name
         self._caller = caller
         self._replace = replace
         self._condition = condition
-        self._head_byte_count = head_byte_count
         self._first_block_byte_count = first_block_byte_count
         self._facts = facts
         self._token = secrets.token_hex(16)
-        self._key_tag = key_tag(self._token if upload_key is None else upload_key)
-        self._staged_before = {} if upload_key is None else self._staged()
+        key = self._token if upload_key is None else upload_key
+        self._key_tag = key_tag(key)
+        self._lease = self._leased(upload_key) if replace and "etag" in condition else None
+        try:
+            self._staged_before = {} if upload_key is None else self._staged()
+        except StorageError:
+            if self._lease is not None:
+                self._lease.release()
+            raise
         # The head has position 0, whether there is one or not.
         self._position = 1
-        self._buffer = bytearray()
-        self._blocks: list[Block] = []
-        self._in_flight: deque[Future[Block]] = deque()
+        self._in_flight: InFlight[Block] = InFlight()
         self._md5 = None if head_byte_count else hashlib.md5(usedforsecurity=False)
-        self._is_open = True
-        self._stop = threading.Event()
-        self._pool = ThreadPoolExecutor(IN_FLIGHT_COUNT_MAX, thread_name_prefix="azure-upload")
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Append *data*; see the contract."""
-        self._check_open()
-        rest = memoryview(data).cast("B")
-        try:
-            while len(rest):
-                wanted_byte_count = block_byte_count(self._position, self._first_block_byte_count)
-                piece = rest[: wanted_byte_count - len(self._buffer)]
-                self._buffer += piece
-                rest = rest[len(piece) :]
-                if len(self._buffer) == wanted_byte_count:
-                    self._send_buffer()
-        except StorageError:
-            self.abort()
-            raise
 
     def finish(self, head: bytes = b"") -> ObjectInfo:
         """Stage the head and publish; see the contract."""
         self._check_open()
-        is_written = bool(self._position > 1 or self._buffer)
-        if len(head) != self._head_byte_count and (is_written or len(head) > self._head_byte_count):
-            raise ValueError(f"the head has {len(head)} bytes, and {self._head_byte_count} were left for it")
+        self._check_head(head, is_written=bool(self._position > 1 or self._buffer))
         try:
             if self._buffer:
-                self._send_buffer()
-            while self._in_flight:
-                self._take_block()
-            blocks = [*([self._stage(head, 0)] if head else []), *self._blocks]
-            return self._publish(blocks)
+                self._take_buffer()
+            others = self._in_flight.results()
+            return self._publish([*([self._stage(head, 0)] if head else []), *others])
         finally:
             self.abort()
 
     def abort(self) -> None:
         """Let go of everything; see the contract. Staged blocks stay with the service until it forgets them."""
         self._is_open = False
-        self._stop.set()
         # Not waited for: what is on the wire only adds a block that nobody sees.
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._in_flight.clear()
+        self._in_flight.end(wait=False)
+        if self._lease is not None:
+            self._lease.release()
         self._buffer = bytearray()
 
-    def _send_buffer(self) -> None:
-        """Hand the filled buffer to the pool, and wait until no more than the allowed number is on its way."""
-        while len(self._in_flight) >= IN_FLIGHT_COUNT_MAX:
-            self._take_block()
-        data = bytes(self._buffer)
-        self._buffer = bytearray()
+    def _piece_byte_count(self) -> int:
+        return block_byte_count(self._position, self._first_block_byte_count)
+
+    def _take(self, data: bytes) -> None:
         if self._md5 is not None:
             self._md5.update(data)
-        self._in_flight.append(self._pool.submit(self._stage, data, self._position))
+        position = self._position
         self._position += 1
-
-    def _take_block(self) -> None:
-        """Wait for the oldest block on its way; they come in the order of their positions."""
-        self._blocks.append(self._in_flight.popleft().result())
+        self._in_flight.begin(lambda: self._stage(data, position))
 
     def _stage(self, data: bytes, position: int) -> Block:
         """Put Block, unless the service has it."""
@@ -170,15 +155,47 @@ class AzureUpload:
         if self._staged_before.get(block.id) == block.byte_count:
             return block
         try:
-            self._caller.run(
+            self._change(
                 PUT_BLOCK,
-                self._name,
-                lambda left: self._blob.stage_block(block.id, data, validate_content=True, **left.options),
-                stop=self._stop,
+                lambda options: self._blob.stage_block(block.id, data, validate_content=True, **options),
+                stop=self._in_flight.stop,
             )
         except Refusal as refusal:
             raise refusal.error from None
         return block
+
+    def _change(
+        self, operation: Operation, call: Callable[[dict[str, Any]], _T], *, stop: threading.Event | None = None
+    ) -> _T:
+        """
+        A call that changes the blob, under the lease where there is one; *call* gets its options.
+
+        Raises:
+            Refusal: it failed for good, or the lease was lost and cannot be had again.
+        """
+        lease = self._lease
+        if lease is None:
+            return self._caller.run(operation, self._name, lambda left: call(left.options), stop=stop)
+
+        def leased(left: TimeLeft) -> _T:
+            return call({"lease": lease.id, **left.options})
+
+        try:
+            return self._caller.run(operation, self._name, leased, stop=stop)
+        except Refusal as refusal:
+            if refusal.code not in LOST_CODES:
+                raise
+        lease.take()
+        return self._caller.run(operation, self._name, leased, stop=stop)
+
+    def _leased(self, upload_key: str | None) -> BlobLease | None:
+        whose = f"process {_PROCESS_TOKEN} {os.getpid()}" if upload_key is None else f"upload {upload_key}"
+        try:
+            return BlobLease.acquire(
+                self._blob, self._name, self._caller, key=hashlib.sha256(f"lease of {whose}".encode()).digest()[:16]
+            )
+        except Refusal as refusal:
+            raise refusal.error from None
 
     def _staged(self) -> dict[str, int]:
         """Ids and lengths of the blocks that lie uncommitted under the name."""
@@ -203,15 +220,14 @@ class AzureUpload:
             "tabvault_blocks_sha256": hashlib.sha256(b"".join(block.digest for block in blocks)).hexdigest(),
         }
         try:
-            answer = self._caller.run(
+            answer = self._change(
                 PUT_BLOCK_LIST,
-                self._name,
-                lambda left: self._blob.commit_block_list(
+                lambda options: self._blob.commit_block_list(
                     [BlobBlock(block.id) for block in blocks],
                     content_settings=ContentSettings(content_type="application/octet-stream", content_md5=md5),
                     metadata=metadata,
                     **self._condition,
-                    **left.options,
+                    **options,
                 ),
             )
         except Refusal as refusal:
@@ -233,8 +249,7 @@ class AzureUpload:
             return object_info(properties, self._name)
         if not is_conflict or self._replace or (properties is None and refusal.code == "InvalidBlockList"):
             raise refusal.error from None
-        error = ObjectExistsError(f"{self._name} exists already", hint="choose another name, or ask for overwriting")
-        raise error from None
+        raise object_exists(self._name) from None
 
     def _look(self) -> BlobProperties | None:
         """What is published under the name, as far as that can be found out."""
@@ -245,26 +260,23 @@ class AzureUpload:
         except Refusal:
             return None
 
-    def _check_open(self) -> None:
-        if not self._is_open:
-            raise ValueError(f"the upload of {self._name} has ended")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.abort()
-
-
-def publishing_condition(seen: ObjectInfo | Unseen | None, *, replace: bool) -> dict[str, Any]:
-    """The condition of the block list: nothing is replaced, or what was seen; or, where nobody may look, anything."""
+def publishing_condition(
+    seen: ObjectInfo | Unseen | None, *, replace: bool, if_match: str | None = None
+) -> dict[str, Any]:
+    """The condition of the block list: nothing is replaced, or what was seen; where nobody may look, what is asked."""
     if not replace or seen is None:
         return {"match_condition": MatchConditions.IfMissing}
-    if isinstance(seen, Unseen):
+    return matching(if_match if isinstance(seen, Unseen) else seen.etag)
+
+
+def matching(etag: str | None) -> dict[str, Any]:
+    """The condition that the blob has that ETag; ``*`` is any."""
+    if etag is None:
         return {}
-    return {"etag": quoted(seen.etag), "match_condition": MatchConditions.IfNotModified}
+    if etag == "*":
+        return {"match_condition": MatchConditions.IfPresent}
+    return {"etag": quoted(etag), "match_condition": MatchConditions.IfNotModified}
 
 
 def _committed(name: str, byte_count: int, answer: Mapping[str, Any]) -> ObjectInfo:

@@ -11,6 +11,8 @@ The data folder as a whole: what lies in it, and the mark by which it is recogni
         moving/<key>/       what is on its way there or back
         staging/            versions being written, and other files of running jobs; garbage for the next owner
         trash/              databases being removed; garbage for the next owner
+        uploads/            tries of uploads that were interrupted: tabvault.storage.upload_tries; garbage after a week
+        downloads/          parts of downloads that were interrupted: tabvault.storage.downloads; the same
 
 The mark is written last when a data folder is made: a marked folder that lacks ``databases`` has lost it. A folder
 with other people's files in it is not taken over.
@@ -24,10 +26,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import DatabaseError, DatabaseNotFoundError, DataFolderDamagedError
+from tabvault.storage.accounts import EMBEDDED_ACCOUNT
 from tabvault.storage.data_folder.lock import OwnerLock
+from tabvault.storage.downloads import remove_expired_downloads
 from tabvault.storage.durable import FOLDER_MODE, make_directory_durably, write_file_durably
 from tabvault.storage.os_errors import storage_errors
-from tabvault.storage.settings import DEFAULT_ACCOUNT, SETTINGS_FILE
+from tabvault.storage.server_state.state_file import FOLDER as SERVER_STATE
+from tabvault.storage.settings import SETTINGS_FILE
+from tabvault.storage.upload_tries import remove_expired_tries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,14 +45,16 @@ DETACHED: Final = "detached"
 MOVING: Final = "moving"
 STAGING: Final = "staging"
 TRASH: Final = "trash"
+UPLOADS: Final = "uploads"
+DOWNLOADS: Final = "downloads"
 
 FORMAT: Final = "tabvault data folder"
 FORMAT_VERSION: Final = 1
 
 _MARK_BYTE_COUNT_MAX: Final = 4096
-_TOLERATED: Final = frozenset([LOCK, DATABASES, SETTINGS_FILE, DEFAULT_ACCOUNT, "lost+found"])
-"""What a folder may hold and still become a data folder: an interrupted making of one, backup storage that was used
-before there was a database, a fresh file system."""
+_TOLERATED: Final = frozenset([LOCK, DATABASES, SETTINGS_FILE, EMBEDDED_ACCOUNT, SERVER_STATE, "lost+found"])
+"""What a folder may hold and still become a data folder: an interrupted making of one, backup storage that was used,
+or whose accounts were registered, before there was a database, a fresh file system."""
 
 _HINT_NONE: Final = "check its path; importing or restoring a database, or configuring backup storage, makes a new one"
 
@@ -81,6 +89,8 @@ def take(path: Path, *, create: bool) -> OwnerLock:
                 with suppress(OSError):  # rmtree ignores most errors, not all
                     shutil.rmtree(path / garbage, ignore_errors=True)
                 (path / garbage).mkdir(FOLDER_MODE, exist_ok=True)
+            remove_expired_tries(path / UPLOADS)
+            remove_expired_downloads(path / DOWNLOADS)
         except BaseException:
             lock.release()
             raise
@@ -114,7 +124,7 @@ def _require(path: Path) -> None:
     """Raise unless *path* is a folder that has at least its backup storage."""
     if not path.exists():
         raise _none_at(path)
-    if not any((path / name).exists() for name in (SETTINGS_FILE, DEFAULT_ACCOUNT)):
+    if not any((path / name).exists() for name in (SETTINGS_FILE, EMBEDDED_ACCOUNT, SERVER_STATE)):
         raise DatabaseNotFoundError(f"{path} is no data folder", hint=_HINT_NONE)
 
 

@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
 
-from tabvault.storage.azure.patience import Patience
+from tabvault.storage.remote.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+
+_S3_SUBRESOURCES = ("partNumber", "uploadId", "uploads", "list-type")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Fault:
 
     Attributes:
         status: answered with instead of asking the service.
-        code: the error code of that answer.
+        code: the error code of that answer, as a header.
+        body: of that answer.
         retry_after: the header of that answer.
         cuts_request: the connection ends before the service hears of the request.
         cuts_answer: the service does it, and its answer is lost.
@@ -41,6 +45,7 @@ class Fault:
 
     status: int | None = None
     code: str | None = None
+    body: str = ""
     retry_after: str | None = None
     cuts_request: bool = False
     cuts_answer: bool = False
@@ -62,10 +67,10 @@ class Request:
 
     @property
     def call(self) -> str:
-        """Which call of the service it is."""
-        query = parse_qs(urlsplit(self.target).query)
-        comp = query.get("comp", [""])[0]
-        return f"{self.method} {comp}".strip()
+        """Which call of the service it is: the method, and what makes the difference in the query."""
+        query = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
+        names = [name for name in _S3_SUBRESOURCES if name in query]
+        return " ".join([self.method, *query.get("comp", names)[:1]])
 
     @property
     def block_id(self) -> str:
@@ -169,6 +174,9 @@ class FaultProxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        if re.search(rb"(?i)\r\nexpect: *100-continue\r\n", head):
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            head = re.sub(rb"(?i)\r\nexpect: [^\r]*", b"", head)
         length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
         body = await reader.readexactly(int(length[1]) if length else 0)
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
@@ -184,9 +192,8 @@ class FaultProxy:
             await asyncio.sleep(fault.delay_s)
             extra = f"Retry-After: {fault.retry_after}\r\n" if fault.retry_after else ""
             extra += f"x-ms-error-code: {fault.code}\r\n" if fault.code else ""
-            writer.write(
-                f"HTTP/1.1 {fault.status} No\r\n{extra}Connection: close\r\nContent-Length: 0\r\n\r\n".encode()
-            )
+            extra += f"Connection: close\r\nContent-Length: {len(fault.body)}\r\n"
+            writer.write(f"HTTP/1.1 {fault.status} No\r\n{extra}\r\n{fault.body * (method != 'HEAD')}".encode())
             await writer.drain()
             return
         answer = await self._ask(head, body)
