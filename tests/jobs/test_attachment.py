@@ -370,9 +370,9 @@ def insert(connection: Any, table: str, **values: object) -> None:
 
 
 def test_a_server_administrator_detaches_and_attaches_and_it_is_recorded(vault: Vault, operations: Operations) -> None:
-    done = operations.run(ALICE, operations.detach(ALICE, "shop"))
+    done = operations.run(ALICE, operations.databases.detach(ALICE, "shop"))
     assert done.folder == "shop"
-    task = operations.attach(ALICE, done.folder, read_write_mode="readOnly", password="")
+    task = operations.databases.attach(ALICE, done.folder, read_write_mode="readOnly", password="")
     assert (task.kind, task.database) == ("attach", "shop")
     assert operations.run(ALICE, task).read_write_mode == "readOnly"
     jobs = operations._runner.list()
@@ -385,38 +385,38 @@ def test_a_server_administrator_detaches_and_attaches_and_it_is_recorded(vault: 
 
 def test_a_database_administrator_detaches_and_may_not_attach(vault: Vault, operations: Operations) -> None:
     make_administrator(vault, "bob")
-    operations.run(BOB, operations.detach(BOB, "shop"))
+    operations.run(BOB, operations.databases.detach(BOB, "shop"))
     with pytest.raises(NotAuthorizedError, match="attach"):
-        operations.attach(BOB, "shop")
-    operations.run(ALICE, operations.attach(ALICE, "shop"))
+        operations.databases.attach(BOB, "shop")
+    operations.run(ALICE, operations.databases.attach(ALICE, "shop"))
     assert vault.folder.find("shop").damage is None
 
 
 def test_who_may_not_is_told_nothing(vault: Vault, operations: Operations) -> None:
     with pytest.raises(NotAuthorizedError, match="does not exist"):
-        operations.detach(BOB, "shop")
+        operations.databases.detach(BOB, "shop")
     detached(vault)
     limited = principal(administers_server=True, limit=Limit(frozenset([Scope.ADMIN]), frozenset(["x"])), key_name="k")
     for who in (BOB, caller(limited)):
         for folder in ("shop", "nothing", "../x"):
             with pytest.raises(NotAuthorizedError) as caught:
-                operations.attach(who, folder)
+                operations.databases.attach(who, folder)
             assert folder not in str(caught.value)
 
 
 def test_a_password_is_refused(vault: Vault, operations: Operations) -> None:
     with pytest.raises(CommandNotSupportedError, match="password") as caught:
-        operations.detach(ALICE, "shop", password="s3cret")
+        operations.databases.detach(ALICE, "shop", password="s3cret")
     assert "s3cret" not in str(caught.value)
     detached(vault)
     with pytest.raises(CommandNotSupportedError, match="password"):
-        operations.attach(ALICE, "shop", password="s3cret")
+        operations.databases.attach(ALICE, "shop", password="s3cret")
     assert [info.key for info in vault.folder.detached()] == ["shop"]
 
 
 def test_who_lost_the_right_before_his_turn_does_not_detach(vault: Vault, operations: Operations) -> None:
     make_administrator(vault, "bob")
-    task = operations.detach(BOB, "shop")
+    task = operations.databases.detach(BOB, "shop")
     vault.import_file(sample(), "shop", overwrite=True)
     with pytest.raises(NotAuthorizedError):
         operations.run(BOB, task)

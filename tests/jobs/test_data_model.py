@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import functools
 import itertools
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -35,7 +40,6 @@ from tabvault.testing.faults import CallCounter, FaultyModule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from tabvault.formats.abf.container import Container
     from tabvault.jobs.data_model import ExportedDataModel
@@ -61,7 +65,27 @@ WITH_OLD_METADATA = "Hugoberry__old-schema17-DataTable.pbix"
 """Whose metadata pbix-mcp cannot read, whatever is around them: a column that it asks for came later."""
 
 
-def export(name: str, folder: Path) -> ExportedDataModel:
+VARIED = (
+    SMALL,
+    WITH_OLD_METADATA,
+    "microsoft__2018SU04_Blog_Demo_-_April.pbix",
+    "Hugoberry__DataModel.abf",
+    "Hugoberry__ols-sample-report.pbix",
+    "rkapp22__Dashboard.SemanticModel_.pbi_cache.abf",
+)
+"""
+Of each kind one: with checksums; files compressed one by one; a directory in UTF-16; of a server; roles; a cache.
+
+What another reader decodes of a file it decodes of its bytes, and those are the genuine ones in the DataModel of every
+sample: ``test_our_own_import_finds_the_same_bodies``. What is another's to find is the way to them.
+"""
+
+
+@functools.cache
+def export(name: str) -> ExportedDataModel:
+    """The sample as a DataModel, made once; nobody changes it."""
+    folder = Path(tempfile.mkdtemp(prefix="tabvault-data-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with FileSource(sample_path(name)) as source:
         return export_backup(source, folder / "shop.DataModel")
 
@@ -75,9 +99,9 @@ def container_bytes(container: Container) -> bytes:
     return b"".join(container.reemit())
 
 
-def in_pbix(data_model: Path) -> Path:
+def in_pbix(data_model: Path, folder: Path) -> Path:
     """The stream where Desktop keeps it: a member of a ZIP that is stored as it is."""
-    path = data_model.with_suffix(".pbix")
+    path = folder / "shop.pbix"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as package:
         package.write(data_model, "DataModel")
     return path
@@ -103,7 +127,7 @@ class TestGenuineDatabases:
             del first[definition], again[other]
             assert first == again
             assert len(first) + 1 == exported.file_count
-        direct = export(name, tmp_path)
+        direct = export(name)
         with (
             FileSource(sample_path(name)) as source,
             FileSource(direct.path) as stream,
@@ -116,11 +140,12 @@ class TestGenuineDatabases:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", CONTAINER_SAMPLES)
-    def test_pbixray_finds_every_value_that_it_finds_in_the_genuine_file(self, tmp_path: Path, name: str) -> None:
+    def test_pbixray_finds_what_it_finds_in_the_genuine_file(self, tmp_path: Path, name: str) -> None:
+        """Every table, column, measure and relationship; every value in the varied samples."""
         genuine = PBIXRay(str(sample_path(name)))
-        ours = PBIXRay(str(in_pbix(export(name, tmp_path).path)))
+        ours = PBIXRay(str(in_pbix(export(name).path, tmp_path)))
         assert list(ours.tables) == list(genuine.tables)
-        for table in genuine.tables:
+        for table in genuine.tables if name in VARIED else ():
             pd.testing.assert_frame_equal(ours.get_table(table), genuine.get_table(table))
         pd.testing.assert_frame_equal(ours.schema, genuine.schema)
         pd.testing.assert_frame_equal(ours.dax_measures, genuine.dax_measures)
@@ -128,29 +153,30 @@ class TestGenuineDatabases:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", [name for name in CONTAINER_SAMPLES if name != WITH_OLD_METADATA])
-    def test_pbix_mcp_finds_every_value_that_it_finds_in_the_genuine_file(self, tmp_path: Path, name: str) -> None:
-        stream = export(name, tmp_path).path.read_bytes()
+    def test_pbix_mcp_finds_what_it_finds_in_the_genuine_file(self, tmp_path: Path, name: str) -> None:
+        """The same metadata; every value in the varied samples."""
+        stream = export(name).path.read_bytes()
         with FileSource(sample_path(name)) as source, open_backup(source) as opened:
             container = opened.container
             readable = container.encoding is DirectoryEncoding.UTF_8 and not container.header.apply_compression
             plain = opened.source.read_at(0, opened.source.byte_count)
             metadata = bytes(container.read(METADATA_FILE))
-        with Vault(tmp_path / "none") as vault, vault.open(str(sample_path(name))) as database:
-            row_counts = {table.name: table.row_count for table in database.tables}
         ours = decompress_datamodel(stream)
         assert read_metadata_sqlite(ours) == metadata
+        if name not in VARIED:
+            return
+        with Vault(tmp_path / "none") as vault, vault.open(str(sample_path(name))) as database:
+            row_counts = {table.name: table.row_count for table in database.tables}
         found = tables_by_pbix_mcp(ours, row_counts)
         assert {table: len(content["rows"]) for table, content in found.items()} == row_counts
         if readable:  # pbix-mcp knows neither older directories nor files that are compressed one by one
             assert found == tables_by_pbix_mcp(bytes(plain), row_counts)
 
     @pytest.mark.parametrize("name", DESKTOP_SAMPLES)
-    def test_the_container_differs_from_desktops_in_what_is_drawn_and_dated_alone(
-        self, tmp_path: Path, name: str
-    ) -> None:
+    def test_the_container_differs_from_desktops_in_what_is_drawn_and_dated_alone(self, name: str) -> None:
         with (
             FileSource(sample_path(name)) as source,
-            FileSource(export(name, tmp_path).path) as stream,
+            FileSource(export(name).path) as stream,
             open_backup(source) as opened,
             open_backup(stream) as exported,
         ):
@@ -222,8 +248,8 @@ def test_a_database_of_a_server_takes_the_profile_of_desktop(tmp_path: Path) -> 
         assert bodies(vault, "again")[METADATA_FILE] == bodies(vault, "shop")[METADATA_FILE]
 
 
-def test_the_file_is_for_its_owner_and_group(tmp_path: Path) -> None:
-    assert export(SMALL, tmp_path).path.stat().st_mode & 0o007 == 0
+def test_the_file_is_for_its_owner_and_group() -> None:
+    assert export(SMALL).path.stat().st_mode & 0o007 == 0
 
 
 class TestFaults:

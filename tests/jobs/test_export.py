@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from vaults import vault_with, with_bodies
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 AI = "microsoft__Artificial_Intelligence_Sample.pbix"
 
 
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONTAINER_SAMPLES)
 def test_parquet_files_hold_what_the_tables_hold(tmp_path: Path, name: str) -> None:
@@ -38,7 +43,7 @@ def test_parquet_files_hold_what_the_tables_hold(tmp_path: Path, name: str) -> N
             assert exported.column_names == [c.name for c in table.definition.columns if not c.is_row_number]
             assert exported.num_rows == table.row_count == file.row_count
             for column in exported.column_names:
-                assert exported[column].to_pylist() == expected[column].to_pylist()
+                assert plain(exported[column]).equals(plain(expected[column])), column
     assert not list((tmp_path / "out").glob(".*"))
 
 

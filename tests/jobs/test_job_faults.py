@@ -5,10 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +12,7 @@ import pytest
 from vaults import SMALL, bodies, vault_with
 
 from conftest import sample_path
+from killed_processes import KilledProcesses
 from tabvault.errors import JobCancelledError, StoreUnavailableError, TabvaultError
 from tabvault.jobs.backup import backup_database
 from tabvault.jobs.landing import LandingOptions
@@ -153,25 +150,24 @@ def test_cancelling_at_any_moment_leaves_nothing_behind(tmp_path: Path) -> None:
             assert vault.folder.find("shop").version == 1
 
 
-LOOP = textwrap.dedent(
-    """
-    import sys
+LOOP = """
     from pathlib import Path
     from tabvault.jobs.backup import backup_database
     from tabvault.jobs.landing import LandingOptions
     from tabvault.jobs.restore import restore_database
     from tabvault.storage.data_folder.folder import DataFolder
     from tabvault.storage.settings import load_settings, open_store
-    data = Path(sys.argv[1])
-    with DataFolder.open(data) as folder:
-        store = open_store(load_settings(data), data)
-        print("ready", flush=True)
-        while True:
-            backup_database(folder, store, "shop", "shop.abf", overwrite=True)
-            restore_database(folder, store, "shop.abf", options=LandingOptions(overwrite=True))
-            backup_database(folder, store, "shop", "plain.abf", overwrite=True, compress=False)
+
+    def work(ready):
+        data = Path(sys.argv[1])
+        with DataFolder.open(data) as folder:
+            store = open_store(load_settings(data), data)
+            ready()
+            while True:
+                backup_database(folder, store, "shop", "shop.abf", overwrite=True)
+                restore_database(folder, store, "shop.abf", options=LandingOptions(overwrite=True))
+                backup_database(folder, store, "shop", "plain.abf", overwrite=True, compress=False)
     """
-)
 
 
 @pytest.mark.slow
@@ -183,26 +179,21 @@ def test_fifty_kills_leave_whole_backups_and_old_or_new_databases(tmp_path: Path
     generator = random.Random(50)
     container = tmp_path / "data/storage/backups"
     interrupted = 0
-    for _ in range(50):
-        process = subprocess.Popen(
-            [sys.executable, "-c", LOOP, str(tmp_path / "data")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(generator.uniform(0, 0.12))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        staging = tmp_path / "data/staging"
-        interrupted += bool(list(staging.iterdir()) or list(container.glob(".tabvault-uploads/*")))
-        with Vault(tmp_path / "data") as vault:
-            assert [listing.state for listing in vault.databases()] == ["ready"]
-            assert bodies(vault, "shop") == before
-            assert [info.name for info in vault.store.list()] == ["plain.abf", "shop.abf"]
-            assert not list(staging.iterdir())
-        for name in ("shop.abf", "plain.abf"):
-            with FileSource(container / name) as source, open_backup(source) as opened:
-                for file in opened.container.files:
-                    for _ in opened.container.body(file):
-                        pass
+    with KilledProcesses(LOOP, tmp_path / "data") as processes:
+        for _ in range(50):
+            processes.start()
+            time.sleep(generator.uniform(0, 0.12))
+            processes.kill()
+            staging = tmp_path / "data/staging"
+            interrupted += bool(list(staging.iterdir()) or list(container.glob(".tabvault-uploads/*")))
+            with Vault(tmp_path / "data") as vault:
+                assert [listing.state for listing in vault.databases()] == ["ready"]
+                assert bodies(vault, "shop") == before
+                assert [info.name for info in vault.store.list()] == ["plain.abf", "shop.abf"]
+                assert not list(staging.iterdir())
+            for name in ("shop.abf", "plain.abf"):
+                with FileSource(container / name) as source, open_backup(source) as opened:
+                    for file in opened.container.files:
+                        for _ in opened.container.body(file):
+                            pass
     assert interrupted >= 10, "the kills came at moments when nothing was under way"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,18 +19,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def vault(tmp_path: Path) -> Iterator[Vault]:
-    """Database ``shop``; ``plain.abf``, ``secret.abf`` (password ``right``) and damaged files in the storage."""
-    with vault_with(tmp_path) as made:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with all that the tests start from, to be copied: encrypting takes most of a second."""
+    folder = tmp_path_factory.mktemp("refusals")
+    with vault_with(folder) as made:
         made.backup("shop", "plain.abf")
         made.backup("shop", "secret.abf", password="right")
-        container = tmp_path / "data/storage/backups"
+        container = folder / "data/storage/backups"
         damaged = bytearray((container / "plain.abf").read_bytes())
         damaged[9000] ^= 1
         (container / "broken.abf").write_bytes(damaged)
         (container / "short.abf").write_bytes(damaged[:9000])
         (container / "text.abf").write_text("not a backup")
+    return folder / "data"
+
+
+@pytest.fixture
+def vault(tmp_path: Path, filled: Path) -> Iterator[Vault]:
+    """Database ``shop``; ``plain.abf``, ``secret.abf`` (password ``right``) and damaged files in the storage."""
+    shutil.copytree(filled, tmp_path / "data")
+    with Vault(tmp_path / "data") as made:
+        assert made.own_folder  # locked from the beginning
         yield made
 
 

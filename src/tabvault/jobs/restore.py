@@ -1,14 +1,25 @@
-"""Restoring a backup from the container of the storage account, and importing one from anywhere."""
+"""
+Restoring a backup from the container of the storage account, and importing one from anywhere.
+
+From a store that is reached over a network, what was fetched is kept in the data folder until the database is there
+(:mod:`tabvault.storage.downloads`), so that a restore that was interrupted does not begin at nothing:
+
+1. The room that the database needs comes first: what is kept never makes a restore fail that would succeed without it.
+2. It is kept over failures that another try may not meet (network, disk, a wrong password, a name that is taken), and
+   removed when the database is there, or the file is one that no try can restore.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tabvault.errors import DiskFullError, FormatError, ModelError
 from tabvault.jobs.landing import LandingOptions, land, preflight
 from tabvault.jobs.opening import open_backup
 from tabvault.jobs.progress import ProgressMeter
+from tabvault.storage.downloads import ResumedDownload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +28,9 @@ if TYPE_CHECKING:
     from tabvault.jobs.progress import Progress
     from tabvault.storage.contract import ObjectStore
     from tabvault.storage.data_folder.folder import DataFolder
+
+_RESERVED_RATIO: Final = 4
+"""So many times the length of the file are left free for the database, whose length is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +80,39 @@ def restore_database(
         DiskFullError: not enough room.
     """
     with store.open(file) as stored:
-        return bring_in(
-            folder,
-            stored,
-            stored.info.name,
-            database,
-            options=options or LandingOptions(),
-            password=password,
-            progress=progress,
-        )
+
+        def bring(source: ByteSource) -> RestoreResult:
+            return bring_in(
+                folder,
+                source,
+                stored.info.name,
+                database,
+                options=options or LandingOptions(),
+                password=password,
+                progress=progress,
+            )
+
+        if store.remote_place is None:
+            return bring(stored)
+        with ResumedDownload(stored, store.remote_place, folder.downloads_folder) as download:
+            download.allow(folder.free_byte_count() - _RESERVED_RATIO * download.byte_count)
+            return _resumed(bring, download)
+
+
+def _resumed(bring: Callable[[ByteSource], RestoreResult], download: ResumedDownload) -> RestoreResult:
+    """What *bring* makes of *download*, and what is kept of it removed when no other try needs it."""
+    try:
+        result = bring(download)
+    except DiskFullError:
+        if not download.discard():
+            raise
+        # Without what was kept there may be room.
+        return bring(download)
+    except (FormatError, ModelError):
+        download.discard()
+        raise
+    download.discard()
+    return result
 
 
 def bring_in(

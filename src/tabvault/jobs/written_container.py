@@ -18,7 +18,7 @@ from tabvault.formats.abf.backup_log import BackupLog, FileGroup, LogFile
 from tabvault.formats.byte_source import pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tabvault.formats.abf.db_xml import DatabaseDefinition
     from tabvault.jobs.origin import Origin
@@ -55,11 +55,11 @@ class ContainedFile(Protocol):
         ...
 
 
-def storage_keys() -> Iterator[str]:
+def storage_keys(random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> Iterator[str]:
     """Storage keys as engines make them: 20 upper-case hexadecimal digits, none twice."""
     seen: set[str] = set()
     while True:
-        key = secrets.token_hex(10).upper()
+        key = random_bytes(10).hex().upper()
         if key not in seen:
             seen.add(key)
             yield key

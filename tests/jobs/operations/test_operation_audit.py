@@ -49,24 +49,24 @@ def test_each_operation_has_a_begin_and_an_end_that_say_who_what_and_with_which_
     server: OperatedServer,
 ) -> None:
     operations = server.operations
-    run(server, operations.backup(ADA, "shop", "taken.abf"))
-    run(server, operations.verify(ADA, "shop"))
-    run(server, operations.restore(ADA, "taken.abf", "shop", overwrite=True))
-    with operations.begin_alteration(ADA, "shop") as alteration:
+    run(server, operations.backups.backup(ADA, "shop", "taken.abf"))
+    run(server, operations.backups.verify(ADA, "shop"))
+    run(server, operations.backups.restore(ADA, "taken.abf", "shop", overwrite=True))
+    with operations.alterations.begin(ADA, "shop") as alteration:
         alteration.rename("store")
-        run(server, operations.commit_alteration(ADA, alteration))
+        run(server, operations.alterations.commit(ADA, alteration))
     nightly = key(ROOT, "admin")
-    operations.run(nightly, operations.create(nightly, "new", compatibility_level=1500))
-    operations.run(nightly, operations.detach(nightly, "new"))
-    operations.run(nightly, operations.attach(nightly, "new"))
-    operations.run(nightly, operations.drop(nightly, "new"))
-    operations.run(nightly, operations.verify_file(nightly, "taken.abf", None))
+    operations.run(nightly, operations.databases.create(nightly, "new", compatibility_level=1500))
+    operations.run(nightly, operations.databases.detach(nightly, "new"))
+    operations.run(nightly, operations.databases.attach(nightly, "new"))
+    operations.run(nightly, operations.databases.drop(nightly, "new"))
+    operations.run(nightly, operations.backups.verify_file(nightly, "taken.abf", None))
     with pytest.raises(PasswordSuperfluousError):
-        operations.run(ROOT, operations.restore(ROOT, "taken.abf", "wrong", password=PASSWORD))
+        operations.run(ROOT, operations.backups.restore(ROOT, "taken.abf", "wrong", password=PASSWORD))
     with pytest.raises(ObjectExistsError):
-        run(server, operations.backup(ADA, "store", "taken.abf"))
+        run(server, operations.backups.backup(ADA, "store", "taken.abf"))
     with pytest.raises(DatabaseExistsError):
-        operations.run(ROOT, operations.create(ROOT, "store", compatibility_level=1500))
+        operations.run(ROOT, operations.databases.create(ROOT, "store", compatibility_level=1500))
 
     ada = ("ada", "basic", "10.0.0.7", "xmla")
     by_key = ("root (API key nightly)", "api_key", "10.0.0.8", "rest")
@@ -144,10 +144,10 @@ def everything(server: OperatedServer) -> bytes:
 
 def test_no_record_holds_a_password(server: OperatedServer) -> None:
     operations = server.operations
-    run(server, operations.backup(ADA, "shop", "secret.abf", password=PASSWORD))
-    run(server, operations.restore(ADA, "secret.abf", "shop", overwrite=True, password=PASSWORD))
+    run(server, operations.backups.backup(ADA, "shop", "secret.abf", password=PASSWORD))
+    run(server, operations.backups.restore(ADA, "secret.abf", "shop", overwrite=True, password=PASSWORD))
     with pytest.raises(PasswordError):
-        operations.run(ROOT, operations.restore(ROOT, "shop.abf", "wrong", password=PASSWORD))
+        operations.run(ROOT, operations.backups.restore(ROOT, "shop.abf", "wrong", password=PASSWORD))
     server.administration.create_user(ROOT, "eve", PASSWORD, is_server_administrator=False)
     recorded = everything(server)
     assert b"secret.abf" in recorded
@@ -166,17 +166,19 @@ def test_a_job_that_never_was_has_an_end_that_says_why(server: OperatedServer) -
 
 
 def operations_backup(server: OperatedServer) -> Task:
-    return server.operations.backup(ADA, "shop", "second.abf")
+    return server.operations.backups.backup(ADA, "shop", "second.abf")
 
 
 CALLS: dict[str, Callable[[OperatedServer], object]] = {
-    "backup": lambda server: run(server, server.operations.backup(ADA, "shop", "new.abf")),
-    "submitted backup": lambda server: server.operations.submit(ADA, server.operations.backup(ADA, "shop", "new.abf")),
-    "restore": lambda server: run(server, server.operations.restore(ADA, "shop.abf", "shop", overwrite=True)),
-    "drop": lambda server: run(server, server.operations.drop(ADA, "shop")),
-    "detach": lambda server: run(server, server.operations.detach(ADA, "shop")),
+    "backup": lambda server: run(server, server.operations.backups.backup(ADA, "shop", "new.abf")),
+    "submitted backup": lambda server: server.operations.submit(
+        ADA, server.operations.backups.backup(ADA, "shop", "new.abf")
+    ),
+    "restore": lambda server: run(server, server.operations.backups.restore(ADA, "shop.abf", "shop", overwrite=True)),
+    "drop": lambda server: run(server, server.operations.databases.drop(ADA, "shop")),
+    "detach": lambda server: run(server, server.operations.databases.detach(ADA, "shop")),
     "create": lambda server: server.operations.run(
-        ROOT, server.operations.create(ROOT, "new", compatibility_level=1500)
+        ROOT, server.operations.databases.create(ROOT, "new", compatibility_level=1500)
     ),
     "create user": lambda server: server.administration.create_user(ROOT, "eve", "p", is_server_administrator=True),
     "remove file": lambda server: server.files.remove(ROOT, "shop.abf"),

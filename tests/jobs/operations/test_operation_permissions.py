@@ -95,7 +95,7 @@ def _refreshing(server: OperatedServer, caller: Caller, database: str) -> None:
 
 
 def _altering(server: OperatedServer, caller: Caller, database: str) -> None:
-    server.operations.begin_alteration(caller, database).close()
+    server.operations.alterations.begin(caller, database).close()
 
 
 ON_A_DATABASE: dict[str, list[Callable[[OperatedServer, Caller, str], object]]] = {
@@ -104,33 +104,37 @@ ON_A_DATABASE: dict[str, list[Callable[[OperatedServer, Caller, str], object]]] 
     "query": [_querying],
     "refresh": [_refreshing],
     "backup": [
-        lambda server, caller, name: server.operations.backup(caller, name, "x.abf"),
-        lambda server, caller, name: server.operations.backup(caller, name, None, overwrite=True, password="p"),
+        lambda server, caller, name: server.operations.backups.backup(caller, name, "x.abf"),
+        lambda server, caller, name: server.operations.backups.backup(caller, name, None, overwrite=True, password="p"),
     ],
     "over": [
-        lambda server, caller, name: server.operations.restore(caller, "shop.abf", name, overwrite=True),
-        lambda server, caller, name: server.operations.restore(caller, "shop.abf", name),
+        lambda server, caller, name: server.operations.backups.restore(caller, "shop.abf", name, overwrite=True),
+        lambda server, caller, name: server.operations.backups.restore(caller, "shop.abf", name),
     ],
-    "verify": [lambda server, caller, name: server.operations.verify(caller, name)],
+    "verify": [lambda server, caller, name: server.operations.backups.verify(caller, name)],
     "change": [
         _altering,
-        lambda server, caller, name: server.operations.drop(caller, name),
-        lambda server, caller, name: server.operations.detach(caller, name),
-        lambda server, caller, name: server.operations.create(caller, name, compatibility_level=1500, replace=True),
+        lambda server, caller, name: server.operations.databases.drop(caller, name),
+        lambda server, caller, name: server.operations.databases.detach(caller, name),
+        lambda server, caller, name: server.operations.databases.create(
+            caller, name, compatibility_level=1500, replace=True
+        ),
     ],
 }
 ON_THE_SERVER: dict[str, list[Callable[[OperatedServer, Caller], object]]] = {
     "new-restore": [
-        lambda server, caller: server.operations.restore(caller, "shop.abf", "new"),
-        lambda server, caller: server.operations.restore(caller, "shop.abf", None),
+        lambda server, caller: server.operations.backups.restore(caller, "shop.abf", "new"),
+        lambda server, caller: server.operations.backups.restore(caller, "shop.abf", None),
     ],
     "new-create": [
-        lambda server, caller: server.operations.create(caller, "new", compatibility_level=1500),
-        lambda server, caller: server.operations.create(caller, "new", compatibility_level=1500, replace=True),
+        lambda server, caller: server.operations.databases.create(caller, "new", compatibility_level=1500),
+        lambda server, caller: server.operations.databases.create(
+            caller, "new", compatibility_level=1500, replace=True
+        ),
     ],
     "server": [
-        lambda server, caller: server.operations.verify_file(caller, "shop.abf", None),
-        lambda server, caller: server.operations.attach(caller, "nothing there"),
+        lambda server, caller: server.operations.backups.verify_file(caller, "shop.abf", None),
+        lambda server, caller: server.operations.databases.attach(caller, "nothing there"),
         lambda server, caller: list(server.files.list(caller)),
         lambda server, caller: server.files.open(caller, "shop.abf").close(),
         lambda server, caller: server.files.inspect(caller, "shop.abf", None),
@@ -238,7 +242,7 @@ def test_asking_changes_nothing(server: OperatedServer) -> None:
 
 
 def test_a_job_of_another_is_not_there_for_who_does_not_administer_its_database(server: OperatedServer) -> None:
-    server.operations.run(ROOT, server.operations.verify(ROOT, "shop"))
+    server.operations.run(ROOT, server.operations.backups.verify(ROOT, "shop"))
     (job, *_) = server.runner.list()
     seen_by = {who for who, caller in WHO.items() if job.id in {one.id for one in server.jobs.list(caller, limit=9)}}
     assert seen_by == {

@@ -39,9 +39,9 @@ def row_counts(server: OperatedServer, database: str) -> dict[str, int]:
 def test_who_may_only_process_clears_the_values_and_the_job_is_a_refresh(server: OperatedServer) -> None:
     assert any(row_counts(server, "shop").values())
     for expected_version in (3, 4):  # the second one writes the files of the first again
-        with server.operations.begin_refresh(PRO, "shop") as alteration:
+        with server.operations.alterations.begin_refresh(PRO, "shop") as alteration:
             alteration.change([CLEAR_MODEL])
-            task = server.operations.commit_alteration(PRO, alteration)
+            task = server.operations.alterations.commit(PRO, alteration)
             assert (task.kind, task.options) == (JobKind.REFRESH, {})
             assert server.operations.run(PRO, task)["version"] == expected_version
         assert set(row_counts(server, "shop").values()) == {0}
@@ -53,9 +53,9 @@ def test_who_may_only_process_clears_the_values_and_the_job_is_a_refresh(server:
 
 def test_a_refresh_that_changes_an_object_as_well_is_for_administrators(server: OperatedServer) -> None:
     rename = Change("alter", OBJECT_TYPES["Model"], {"Description": "mine"})
-    with server.operations.begin_refresh(PRO, "shop") as alteration:
+    with server.operations.alterations.begin_refresh(PRO, "shop") as alteration:
         alteration.change([CLEAR_MODEL, rename])
-        task = server.operations.commit_alteration(PRO, alteration)
+        task = server.operations.alterations.commit(PRO, alteration)
         assert task.kind is JobKind.ALTER
         with pytest.raises(NotAuthorizedError):
             server.operations.run(PRO, task)
@@ -65,4 +65,4 @@ def test_a_refresh_that_changes_an_object_as_well_is_for_administrators(server: 
 @pytest.mark.parametrize("name", ["non", "rea", "nobody"])
 def test_who_may_not_process_a_database_does_not_begin(server: OperatedServer, name: str) -> None:
     with pytest.raises(NotAuthorizedError):
-        server.operations.begin_refresh(user(name), "shop")
+        server.operations.alterations.begin_refresh(user(name), "shop")

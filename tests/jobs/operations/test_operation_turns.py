@@ -63,12 +63,12 @@ def ended(server: OperatedServer, job: Job) -> Job:
 
 
 TASKS: dict[str, Callable[[OperatedServer], Task]] = {
-    "backup": lambda server: server.operations.backup(ADA, "shop", "taken.abf", password="hers"),
-    "restore": lambda server: server.operations.restore(ADA, "shop.abf", "shop", overwrite=True),
-    "verify": lambda server: server.operations.verify(ADA, "shop"),
-    "drop": lambda server: server.operations.drop(ADA, "shop"),
-    "detach": lambda server: server.operations.detach(ADA, "shop"),
-    "create": lambda server: server.operations.create(ADA, "shop", compatibility_level=1500, replace=True),
+    "backup": lambda server: server.operations.backups.backup(ADA, "shop", "taken.abf", password="hers"),
+    "restore": lambda server: server.operations.backups.restore(ADA, "shop.abf", "shop", overwrite=True),
+    "verify": lambda server: server.operations.backups.verify(ADA, "shop"),
+    "drop": lambda server: server.operations.databases.drop(ADA, "shop"),
+    "detach": lambda server: server.operations.databases.detach(ADA, "shop"),
+    "create": lambda server: server.operations.databases.create(ADA, "shop", compatibility_level=1500, replace=True),
 }
 
 
@@ -136,7 +136,7 @@ def test_the_version_that_is_backed_up_is_the_one_whose_roles_were_asked(
             give_roles(server.vault, "shop", {})
 
     with_roles = values_of_roles(server, "shop")
-    task = server.operations.backup(ADA, "shop", "taken.abf")
+    task = server.operations.backups.backup(ADA, "shop", "taken.abf")
     monkeypatch.setattr(DatabasePermissions, "require_backup", ask_and_commit)
     count = 1
     server.operations.run(ADA, task)
@@ -151,9 +151,9 @@ def values_of_roles(server: OperatedServer, database: str) -> list[object]:
 
 
 def test_a_commit_asks_again(server: OperatedServer) -> None:
-    with server.operations.begin_alteration(ADA, "shop") as alteration:
+    with server.operations.alterations.begin(ADA, "shop") as alteration:
         alteration.rename("mine")
-        task = server.operations.commit_alteration(ADA, alteration)
+        task = server.operations.alterations.commit(ADA, alteration)
         give_roles(server.vault, "shop", {2: "ada"})
         with pytest.raises(NotAuthorizedError):
             server.operations.run(ADA, task)

@@ -5,10 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,6 +17,7 @@ from refresh_models import query_partition
 from refreshes import all_types, differences, parquet_partition, shop, table_of
 from test_refresh_sources import bind, npgsql
 
+from killed_processes import KilledProcesses
 from tabvault.errors import DatabaseError, JobCancelledError, SourceUnreachableError, StorageError, TabvaultError
 from tabvault.storage.data_folder.folder import DataFolder
 from tabvault.testing.faults import SYSTEM_CALLS, CallCounter, FaultyModule
@@ -233,22 +230,21 @@ def test_a_commit_that_fails_leaves_old_or_new_rows_whichever_file_call_fails(
     assert made.vault.verify("shop").ok
 
 
-LOOP = textwrap.dedent(
-    """
-    import sys
+LOOP = """
     from pathlib import Path
     from tabvault.jobs.processing.refresh import refresh_database
     from tabvault.jobs.processing.request import RefreshKind, RefreshRequest
     from tabvault.jobs.processing.source_access import SourceAccess
     from tabvault.storage.data_folder.folder import DataFolder
-    data = Path(sys.argv[1])
-    with DataFolder.open(data) as folder:
-        request = RefreshRequest(RefreshKind.FULL)
-        print("ready", flush=True)
-        while True:
-            refresh_database(folder, "shop", request, lambda info: SourceAccess(data, info.id))
+
+    def work(ready):
+        data = Path(sys.argv[1])
+        with DataFolder.open(data) as folder:
+            request = RefreshRequest(RefreshKind.FULL)
+            ready()
+            while True:
+                refresh_database(folder, "shop", request, lambda info: SourceAccess(data, info.id))
     """
-)
 
 
 @pytest.mark.slow
@@ -259,23 +255,18 @@ def test_ten_kills_leave_whole_databases_and_nothing_in_staging(tmp_path: Path) 
     generator = random.Random(4)
     interrupted = 0
     staging = tmp_path / "data/staging"
-    for number in range(10):
-        process = subprocess.Popen(
-            [sys.executable, "-c", LOOP, str(tmp_path / "data")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(generator.uniform(0, 0.15))
-        end = time.monotonic() + 10
-        while number % 2 and not list(staging.iterdir()) and time.monotonic() < end:
-            pass  # every other time in the middle of a commit
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        interrupted += bool(list(staging.iterdir()))
-        with shop(tmp_path) as made:
-            assert_old(made)
-            assert made.vault.verify("shop").ok
+    with KilledProcesses(LOOP, tmp_path / "data") as processes:
+        for number in range(10):
+            processes.start()
+            time.sleep(generator.uniform(0, 0.15))
+            end = time.monotonic() + 10
+            while number % 2 and not list(staging.iterdir()) and time.monotonic() < end:
+                pass  # every other time in the middle of a commit
+            processes.kill()
+            interrupted += bool(list(staging.iterdir()))
+            with shop(tmp_path) as made:
+                assert_old(made)
+                assert made.vault.verify("shop").ok
     assert interrupted >= 3, "the kills came at moments when nothing was under way"
 
 

@@ -10,7 +10,9 @@ Invariants:
 (1) Each nonce of the payload key is used once: two messages that share key and nonce would give away the plaintext of
     both and the means to forge more. So chunk 0 is encrypted in :meth:`Encryptor.finish` alone, which runs once, never
     early and again with its true beginning; and the counter of the others moves on before each encryption.
-(2) The payload key is fresh: file key, scrypt salt and payload nonce are drawn for each :class:`Encryptor`.
+(2) The payload key is fresh: file key, scrypt salt and payload nonce are drawn for each :class:`Encryptor`. Only with a
+    *seed* they are those of every other one with that seed and password; its user answers for (1) across all of them,
+    by giving each the same plaintext, as far as it gives any.
 (3) A chunk is encrypted only when it is known whether bytes follow it: the final flag stands on the final chunk and on
     no other, and the final chunk is not empty, unless the whole plaintext is.
 
@@ -62,6 +64,8 @@ class Encryptor:
         password: of at least one character. It is not kept.
         deferred_byte_count: how many plaintext bytes come last, in :meth:`finish`; less than a chunk (64 KiB).
         random_bytes: where salt, file key and payload nonce (16 bytes each) come from, asked in this order.
+        seed: 32 secret bytes from which they are derived instead, the file key with the password: for who makes one
+            file several times over, byte for byte. Never for two plaintexts; see (2).
         work_factor: log2 of scrypt's N.
 
     Raises:
@@ -75,17 +79,24 @@ class Encryptor:
         *,
         deferred_byte_count: int,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        seed: bytes | None = None,
         work_factor: int = keys.WORK_FACTOR,
     ) -> None:
         if not 0 <= deferred_byte_count < CHUNK_BYTE_COUNT:
             raise ValueError(f"deferred_byte_count is {deferred_byte_count}, not 0..{CHUNK_BYTE_COUNT - 1}")
         if not 1 <= work_factor <= keys.WORK_FACTOR_MAX:
             raise ValueError(f"work_factor is {work_factor}, not 1..{keys.WORK_FACTOR_MAX}")
-        salt = random_bytes(keys.SALT_BYTE_COUNT)
-        file_key = random_bytes(keys.FILE_KEY_BYTE_COUNT)
-        nonce = random_bytes(PAYLOAD_NONCE_BYTE_COUNT)
+        if seed is None:
+            salt = random_bytes(keys.SALT_BYTE_COUNT)
+            file_key = random_bytes(keys.FILE_KEY_BYTE_COUNT)
+            nonce = random_bytes(PAYLOAD_NONCE_BYTE_COUNT)
+        else:
+            salt = keys.seeded_salt(seed)
+            nonce = keys.seeded_nonce(seed, PAYLOAD_NONCE_BYTE_COUNT)
         wrap_key = keys.wrap_key(password, salt=salt, work_factor=work_factor)
         del password  # a traceback may show the variables of this frame
+        if seed is not None:
+            file_key = keys.seeded_file_key(seed, wrap_key)
         authenticated = authenticated_part(
             salt=salt, work_factor=work_factor, wrapped_file_key=keys.wrap_file_key(file_key, wrap_key)
         )

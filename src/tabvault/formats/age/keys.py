@@ -10,6 +10,17 @@ The keys of an age file, from the password down.
 
 A zero nonce is safe for the wrap key alone: its salt is drawn anew for each file, so that it encrypts one message.
 
+What is random can be derived from a *seed* of 32 secret bytes instead, for who has to make one file several times over:
+
+::
+
+    salt           HKDF-SHA-256(seed, salt = empty, info = "tabvault age scrypt salt")
+    payload nonce  HKDF-SHA-256(seed, salt = empty, info = "tabvault age payload nonce")
+    file key       HKDF-SHA-256(seed, salt = wrap key, info = "tabvault age file key")
+
+The wrap key goes into the file key, so that the seed alone opens nothing, and another password gives another file key;
+the password cannot be had from the seed, of which it is no part.
+
 Whoever has the wrap key forgets the password at once, so that a traceback with variables in it does not show it.
 
 Source: age-encryption.org/v1, "The scrypt recipient type", "Header MAC", "Payload".
@@ -94,6 +105,21 @@ def unwrap_file_key(wrapped_file_key: bytes, key: bytes) -> bytes:
         ) from None
 
 
+def seeded_salt(seed: bytes) -> bytes:
+    """The scrypt salt of the file that is made from *seed*."""
+    return _derived(seed, SALT_BYTE_COUNT, salt=None, label=b"scrypt salt")
+
+
+def seeded_nonce(seed: bytes, byte_count: int) -> bytes:
+    """The payload nonce of the file that is made from *seed*."""
+    return _derived(seed, byte_count, salt=None, label=b"payload nonce")
+
+
+def seeded_file_key(seed: bytes, wrap_key: bytes) -> bytes:
+    """The file key of the file that is made from *seed* and a password."""
+    return _derived(seed, FILE_KEY_BYTE_COUNT, salt=wrap_key, label=b"file key")
+
+
 def header_mac(file_key: bytes, authenticated: bytes) -> bytes:
     """The MAC over the part *authenticated* of a header."""
     return _header_hmac(file_key, authenticated).finalize()
@@ -117,6 +143,10 @@ def check_header_mac(mac: bytes, *, file_key: bytes, authenticated: bytes) -> No
 def payload_key(file_key: bytes, *, nonce: bytes) -> bytes:
     """The key of the payload's chunks; *nonce* are the 16 bytes before the first one."""
     return HKDF(SHA256(), _KEY_BYTE_COUNT, salt=nonce, info=b"payload").derive(file_key)
+
+
+def _derived(seed: bytes, byte_count: int, *, salt: bytes | None, label: bytes) -> bytes:
+    return HKDF(SHA256(), byte_count, salt=salt, info=b"tabvault age " + label).derive(seed)
 
 
 def _header_hmac(file_key: bytes, authenticated: bytes) -> HMAC:

@@ -55,14 +55,7 @@ class Firewall:
             AddressBlockedError: the text is that of Analysis Services, which clients and their users know, but for the
                 place of the settings.
         """
-        settings = self._settings
-        if not settings.enabled:
-            return
-        try:
-            parsed = parse_address(address)
-        except RequestError:
-            parsed = None  # no address at all: no rule holds it
-        if parsed is None or not (parsed.is_loopback or any(rule.holds(parsed) for rule in settings.rules)):
+        if not lets_in(self._settings, address):
             raise AddressBlockedError(
                 f"Cannot connect to server '{server}'. Client with IP Address '{address}' is not allowed to access "
                 "the server. To enable access, use the Firewall settings of the server.",
@@ -120,3 +113,14 @@ class Firewall:
     def _put(self, settings: FirewallSettings) -> None:
         save_firewall(self._data_folder, settings)
         self._settings = settings
+
+
+def lets_in(settings: FirewallSettings, address: str) -> bool:
+    """Whether a firewall of these *settings* lets a client in."""
+    if not settings.enabled:
+        return True
+    try:
+        parsed = parse_address(address)
+    except RequestError:  # no address at all: no rule holds it
+        return False
+    return parsed.is_loopback or any(rule.holds(parsed) for rule in settings.rules)

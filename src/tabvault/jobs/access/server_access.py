@@ -10,6 +10,8 @@ from tabvault.jobs.access.accounts import AccountBook, utc_now
 from tabvault.jobs.access.authentication import Authenticator
 from tabvault.jobs.access.firewall import Firewall
 from tabvault.jobs.access.local_owner import LocalOwner
+from tabvault.jobs.access.server_aliases import ServerAliases
+from tabvault.jobs.access.storage_network import StorageNetwork
 from tabvault.jobs.access.tokens import TokenVerifier
 from tabvault.storage.server_state.identity_providers import load_identity_providers, save_identity_providers
 
@@ -29,6 +31,8 @@ class ServerAccess:
     Attributes:
         accounts: users and API keys.
         firewall: addresses.
+        storage_network: addresses that may put and get files.
+        aliases: names that stand for servers.
         local_owner: the owner of the data folder, who needs no password on this machine.
 
     Args:
@@ -53,6 +57,8 @@ class ServerAccess:
         self._lock = threading.Lock()
         self.accounts = AccountBook(data_folder, now=now)
         self.firewall = Firewall(data_folder)
+        self.storage_network = StorageNetwork(data_folder)
+        self.aliases = ServerAliases(data_folder)
         self.local_owner = LocalOwner()
         self._providers = load_identity_providers(data_folder)
         self._authenticator = Authenticator(self.accounts, TokenVerifier(self._providers, clock), clock)

@@ -6,10 +6,14 @@ All of it is for server administrators, and every change has its two lines in th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tabvault.errors import NotAuthorizedError
 from tabvault.jobs.access.authorization import require_server_administrator
 from tabvault.jobs.operations.task import audit_action
+from tabvault.storage.account_credentials import ContainerUrl
+from tabvault.storage.accounts import EMBEDDED_ACCOUNT
+from tabvault.storage.server_state.network_rules import network_text
 
 if TYPE_CHECKING:
     import datetime
@@ -17,13 +21,21 @@ if TYPE_CHECKING:
 
     from tabvault.jobs.access.server_access import ServerAccess
     from tabvault.jobs.operations.caller import Caller
+    from tabvault.jobs.storage_probe import Probe
     from tabvault.jobs.vault import Vault
+    from tabvault.storage.account_credentials import AccountCredential
+    from tabvault.storage.accounts import AccountFacts
+    from tabvault.storage.contract import ContainerInfo
     from tabvault.storage.server_state.accounts import ApiKeyRecord, UserRecord
+    from tabvault.storage.server_state.aliases import Alias
     from tabvault.storage.server_state.audit_line import AuditLine
     from tabvault.storage.server_state.audit_log import AuditLog, AuditOperation
     from tabvault.storage.server_state.firewall_rules import FirewallRule, FirewallSettings
     from tabvault.storage.server_state.identity_providers import IdentityProvider
+    from tabvault.storage.server_state.network_rules import NetworkRules
     from tabvault.storage.settings import BackupStorageSettings
+
+_CONFIGURE: Final = "configure the backup storage"
 
 
 class Administration:
@@ -34,7 +46,7 @@ class Administration:
     changes something raises ``StorageError`` where the audit log or the change cannot be written.
 
     Args:
-        vault: its settings of the backup storage.
+        vault: its backup storage.
         access: its users, keys, providers and firewall.
         audit: the audit log.
     """
@@ -58,13 +70,104 @@ class Administration:
         require_server_administrator(caller.principal, "see the settings of the backup storage")
         return self._vault.settings
 
-    def configure_storage(self, caller: Caller, settings: BackupStorageSettings) -> BackupStorageSettings:
-        """Set where backups go; see :meth:`Vault.configure_storage`."""
-        require_server_administrator(caller.principal, "configure the backup storage")
-        options = {"enabled": settings.enabled, "account": settings.account, "container": settings.container}
+    def configure_storage(
+        self, caller: Caller, settings: BackupStorageSettings, *, force: bool = False
+    ) -> Probe | None:
+        """Set where backups go; see :meth:`BackupStorage.configure`."""
+        require_server_administrator(caller.principal, _CONFIGURE)
+        self._require_folder(caller, settings.account)
+        options = {
+            "enabled": settings.enabled,
+            "account": settings.account,
+            "container": settings.container,
+            "force": force,
+        }
         with self._begun(caller, "configure_storage", None, options):
-            self._vault.configure_storage(settings)
-        return self._vault.settings
+            return self._vault.storage.configure(settings, force=force)
+
+    def set_container_url(self, caller: Caller, url: str, *, force: bool = False) -> Probe | None:
+        """Have backups go to the container of a URL with a SAS; see :meth:`BackupStorage.set_container_url`."""
+        require_server_administrator(caller.principal, _CONFIGURE)
+        account_url, container = ContainerUrl(url).place
+        options = {"enabled": True, "account": account_url, "container": container, "force": force}
+        with self._begun(caller, "configure_storage", None, options):
+            return self._vault.storage.set_container_url(url, force=force)
+
+    def disable_storage(self, caller: Caller) -> None:
+        """Allow no backups and restores; see :meth:`BackupStorage.disable`."""
+        require_server_administrator(caller.principal, _CONFIGURE)
+        with self._begun(caller, "configure_storage", None, {"enabled": False}):
+            self._vault.storage.disable()
+
+    def enable_storage(self, caller: Caller, *, force: bool = False) -> Probe | None:
+        """Allow them again; see :meth:`BackupStorage.enable`."""
+        require_server_administrator(caller.principal, _CONFIGURE)
+        with self._begun(caller, "configure_storage", None, {"enabled": True, "force": force}):
+            return self._vault.storage.enable(force=force)
+
+    def check_storage(self, caller: Caller) -> Probe:
+        """What a probe of the container finds; see :meth:`BackupStorage.check`."""
+        require_server_administrator(caller.principal, "check the backup storage")
+        return self._vault.storage.check()
+
+    # ---- storage accounts
+
+    def storage_accounts(self, caller: Caller) -> Sequence[AccountFacts]:
+        """The accounts that backups can go to."""
+        require_server_administrator(caller.principal, "see the storage accounts")
+        return self._vault.storage.accounts()
+
+    def add_storage_account(
+        self, caller: Caller, name: str, credential: AccountCredential, *, replace: bool = False
+    ) -> AccountFacts:
+        """Register an account; see :meth:`BackupStorage.add_account`."""
+        require_server_administrator(caller.principal, _CONFIGURE)
+        record, _ = credential.record(name)
+        options = {
+            "type": record.credential,
+            "account": record.url,
+            "container": record.container,
+            "overwrite": replace,
+        }
+        with self._begun(caller, "add_storage_account", name, options):
+            return self._vault.storage.add_account(name, credential, replace=replace)
+
+    def remove_storage_account(self, caller: Caller, name: str) -> None:
+        """Forget an account; see :meth:`BackupStorage.remove_account`."""
+        require_server_administrator(caller.principal, _CONFIGURE)
+        with self._begun(caller, "remove_storage_account", name):
+            self._vault.storage.remove_account(name)
+
+    def storage_containers(self, caller: Caller, account: str, prefix: str = "") -> Sequence[ContainerInfo]:
+        """The containers of an account; see :meth:`BackupStorage.containers`."""
+        require_server_administrator(caller.principal, "see the containers of a storage account")
+        self._require_folder(caller, account)
+        return self._vault.storage.containers(account, prefix)
+
+    def create_storage_container(self, caller: Caller, account: str, name: str) -> ContainerInfo:
+        """Make a container; see :meth:`BackupStorage.create_container`."""
+        require_server_administrator(caller.principal, _CONFIGURE)
+        self._require_folder(caller, account)
+        with self._begun(caller, "create_storage_container", name, {"account": account, "container": name}):
+            return self._vault.storage.create_container(account, name)
+
+    def _require_folder(self, caller: Caller, account: str | None) -> None:
+        """
+        A folder of the machine is chosen by who owns the data folder there: who administers the server from elsewhere
+        need not have any right to the files of that machine, and the container's are read and written.
+
+        Raises:
+            NotAuthorizedError: *account* is a folder that the settings do not name yet, and he is not the owner.
+        """
+        embedded = str(self._vault.data.absolute() / EMBEDDED_ACCOUNT)  # as the settings show it
+        if account in {None, EMBEDDED_ACCOUNT, embedded, self._vault.settings.account}:
+            return
+        is_folder = self._vault.storage.account(account or "").kind == "folder"
+        if is_folder and caller.principal.authentication != "local":
+            raise NotAuthorizedError(
+                f"{caller.principal.label} may not have backups go to another folder of the server's machine",
+                hint="on that machine: tabvault storage configure --account DIR --container NAME",
+            )
 
     # ---- users
 
@@ -157,6 +260,39 @@ class Administration:
         require_server_administrator(caller.principal, "manage the firewall")
         with self._begun(caller, "remove_firewall_rule", name):
             self._access.firewall.remove_rule(name)
+
+    # ---- network rules of the storage
+
+    def storage_network(self, caller: Caller) -> NetworkRules:
+        """From where files may be put and got."""
+        require_server_administrator(caller.principal, "see the network rules of the backup storage")
+        return self._access.storage_network.rules
+
+    def set_storage_network(self, caller: Caller, rules: NetworkRules) -> None:
+        """Make *rules* those of the storage; see :meth:`StorageNetwork.replace`."""
+        require_server_administrator(caller.principal, "change the network rules of the backup storage")
+        options = {"type": rules.words, "objects": [network_text(network) for network in rules.ip_rules]}
+        with self._begun(caller, "configure_storage_network", None, options):
+            self._access.storage_network.replace(rules)
+
+    # ---- aliases
+
+    def aliases(self, caller: Caller) -> Sequence[Alias]:
+        """The names that stand for servers."""
+        require_server_administrator(caller.principal, "manage aliases")
+        return self._access.aliases.all
+
+    def set_alias(self, caller: Caller, alias: Alias) -> None:
+        """Have an alias stand for a server; see :meth:`ServerAliases.put`."""
+        require_server_administrator(caller.principal, "manage aliases")
+        with self._begun(caller, "set_alias", alias.name, {"to": alias.server}):
+            self._access.aliases.put(alias)
+
+    def remove_alias(self, caller: Caller, name: str) -> None:
+        """Remove an alias; see :meth:`ServerAliases.remove`."""
+        require_server_administrator(caller.principal, "manage aliases")
+        with self._begun(caller, "remove_alias", name):
+            self._access.aliases.remove(name)
 
     # ---- identity providers
 

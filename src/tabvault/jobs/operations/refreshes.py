@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tabvault.jobs.operations.caller import Caller
-    from tabvault.jobs.operations.operations import Operations
+    from tabvault.jobs.operations.visibility import Visibility
     from tabvault.jobs.processing.request import RefreshRequest, RefreshTarget
     from tabvault.jobs.processing.source_settings import SourceSettings
     from tabvault.jobs.runner.context import JobContext
@@ -33,14 +33,14 @@ class Refreshes:
     The refreshes of a server. Threads may share it.
 
     Args:
-        operations: of the server; a task of this class is run or submitted there.
-        folder: its data folder.
+        folder: the data folder.
+        visibility: says who may what.
         settings: with what the sources are asked.
     """
 
-    def __init__(self, operations: Operations, folder: DataFolder, settings: SourceSettings) -> None:
-        self._operations = operations
+    def __init__(self, folder: DataFolder, visibility: Visibility, settings: SourceSettings) -> None:
         self._folder = folder
+        self._visibility = visibility
         self._settings = settings
 
     def refresh(
@@ -58,12 +58,12 @@ class Refreshes:
         Raises:
             DatabaseNotFoundError, NotAuthorizedError: there is none, or he may not process it.
         """
-        info, permissions = self._operations.find(caller, database)
+        info, permissions = self._visibility.find(caller, database)
         permissions.require_refresh()
 
         def work(job: JobContext) -> object:
             # While it waited the database may have been restored over, and he may not process it any more.
-            now, permissions = self._operations.again(caller, info)
+            now, permissions = self._visibility.again(caller, info)
             permissions.require_refresh()
             for _ in range(retry_count):
                 try:
@@ -85,7 +85,7 @@ class Refreshes:
         """
 
         def work(job: JobContext) -> object:
-            self._operations.again(caller, alteration.info)[1].require_refresh()
+            self._visibility.again(caller, alteration.info)[1].require_refresh()
             return self._processed(alteration, requests, job)
 
         return Task(JobKind.REFRESH, alteration.info.name, _options(requests), work)

@@ -74,6 +74,42 @@ class Visibility:
             raise no_access(caller.principal, database)
         return info, permissions
 
+    def named(self, caller: Caller, name: str) -> tuple[DatabaseInfo, DatabasePermissions] | None:
+        """
+        The database of that *name* (ids do not count), if there is one that *caller* may see.
+
+        Of one that he may not see he hears what he would hear if it were not there; who may make a new one sees all.
+        """
+        try:
+            info = self._folder.find(name)
+            permissions = self.permissions(caller, info)
+        except (DatabaseNotFoundError, NotAuthorizedError):
+            return None
+        return (info, permissions) if info.name.casefold() == name.casefold() and permissions.is_visible else None
+
+    def again(self, caller: Caller, info: DatabaseInfo) -> tuple[DatabaseInfo, DatabasePermissions]:
+        """
+        The database as it is at its turn, and what *caller* may do there: it may have been restored over since.
+
+        Raises:
+            NotAuthorizedError: it is gone.
+        """
+        now = next((one for one in self._folder.databases() if one.key == info.key), None)
+        if now is None:
+            raise no_access(caller.principal, info.name)
+        return now, self.permissions(caller, now)
+
+    def administered(self, caller: Caller, info: DatabaseInfo, action: str) -> DatabaseInfo:
+        """
+        The database as it is at its turn, if *caller* still administers it.
+
+        Raises:
+            NotAuthorizedError: he does not any more, or it is gone.
+        """
+        now, permissions = self.again(caller, info)
+        permissions.require_administrator(action)
+        return now
+
     def visible(self, caller: Caller) -> list[tuple[DatabaseInfo, DatabasePermissions]]:
         """Every database that *caller* may know of, by name."""
         found = []

@@ -25,7 +25,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Final
 
-from tabvault.errors import JobCancelledError, JobInterruptedError, TabvaultError
+from tabvault.errors import JobCancelledError, JobInterruptedError, ServerPausedError, TabvaultError
 from tabvault.storage.server_state.job import JobFailure, JobState
 from tabvault.storage.server_state.recorded_options import recorded_text
 
@@ -36,6 +36,7 @@ INTERNAL: Final = "internal"
 """The code of what is not an error of ours, but a mistake."""
 
 _INTERRUPTED_HINT: Final = "start it again"
+_PAUSED_HINT: Final = "a server administrator resumes the server, over its management interface"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,18 @@ def cancelled() -> JobCancelledError:
 def interrupted() -> JobInterruptedError:
     """Raised in a job whose server ends."""
     return JobInterruptedError("the server ended before the job did", hint=_INTERRUPTED_HINT)
+
+
+def paused() -> JobInterruptedError:
+    """Raised in a job whose server is paused."""
+    return JobInterruptedError(
+        "the server was paused before the job had ended", hint="start it again when it is resumed"
+    )
+
+
+def paused_server() -> ServerPausedError:
+    """Raised for what a paused server does not do."""
+    return ServerPausedError("the server is paused", hint=_PAUSED_HINT)
 
 
 def _plain(value: object) -> object:

@@ -34,7 +34,15 @@ from tabvault.errors import JobConflictError, ServerEndingError, TabvaultError
 from tabvault.jobs.runner.context import JobContext
 from tabvault.jobs.runner.events import JobEvent, JobEventKind, JobEvents
 from tabvault.jobs.runner.exclusion import exclude_each_other
-from tabvault.jobs.runner.outcome import INTERNAL, cancelled, interrupted, outcome_of_error, outcome_of_result
+from tabvault.jobs.runner.outcome import (
+    INTERNAL,
+    cancelled,
+    interrupted,
+    outcome_of_error,
+    outcome_of_result,
+    paused,
+    paused_server,
+)
 from tabvault.jobs.runner.turns import Task, Turns
 from tabvault.storage.server_state.job import Job, JobState, database_key
 from tabvault.storage.server_state.job_records import utc_now
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from tabvault.errors import JobInterruptedError
     from tabvault.jobs.runner.exclusion import JobKind
     from tabvault.storage.server_state.job import JobProgress
     from tabvault.storage.server_state.job_records import JobRecords
@@ -83,6 +92,7 @@ class JobRunner:
         self._turns = Turns(working_count_max, self._work)
         # Held while it is decided whether a job may be, until the next one's decision can see it.
         self._asking = threading.Lock()
+        self._is_ending = False
         # Guards what follows; never held during a call to the records, the work or a callback.
         self._changed = threading.Condition()
         self._tasks: dict[str, Task] = {}
@@ -134,6 +144,7 @@ class JobRunner:
         Raises:
             JobConflictError: one that excludes this one is queued or running.
             ServerEndingError: the server ends and begins no new jobs.
+            ServerPausedError: the server is paused.
             StorageError: the job cannot be recorded.
         """
         return self._asked(
@@ -267,12 +278,29 @@ class JobRunner:
             The jobs that work even so. Nothing of theirs is half done if the process ends now: what they did not
             commit is collected, and the next process calls them interrupted.
         """
+        with self._asking:
+            self._is_ending = True
+        return self._shut(timeout_s, stop_timeout_s, interrupted)
+
+    def pause(self, timeout_s: float, *, stop_timeout_s: float = STOP_TIMEOUT_S) -> tuple[Job, ...]:
+        """Begin no new jobs until :meth:`resume`, and end those that are there, as :meth:`drain` does."""
+        return self._shut(timeout_s, stop_timeout_s, paused)
+
+    def resume(self) -> None:
+        """Begin new jobs again, after :meth:`pause`; never after :meth:`drain`."""
+        with self._asking:
+            if not self._is_ending:
+                self._turns.open()
+
+    def _shut(
+        self, timeout_s: float, stop_timeout_s: float, interruption: Callable[[], JobInterruptedError]
+    ) -> tuple[Job, ...]:
         for task in self._turns.shut():
-            self._end(task, interrupted())
+            self._end(task, interruption())
         with self._changed:
             if not self._changed.wait_for(lambda: not self._tasks, timeout_s):
                 for task in self._tasks.values():
-                    task.context.stop(interrupted())
+                    task.context.stop(interruption())
                 self._changed.wait_for(lambda: not self._tasks, stop_timeout_s)
         self._save_unsaved()
         return self.active()
@@ -307,11 +335,13 @@ class JobRunner:
         self._save_unsaved()
         self._events.publish(JobEvent(JobEventKind.CREATED, job))
         if not self._turns.enter(task):
-            self._end(task, interrupted())
+            self._end(task, interrupted() if self._is_ending else paused())
         return task
 
     def _check_may_be(self, kind: JobKind, database: str | None) -> None:
         if not self._turns.is_open:
+            if not self._is_ending:
+                raise paused_server()
             raise ServerEndingError("the server ends and begins no new jobs", hint="ask again when it is back")
         for job in self.active():
             if exclude_each_other(kind, database, job):

@@ -108,6 +108,11 @@ class Turns:
             self._queue.clear()
             return waiting
 
+    def open(self) -> None:
+        """Let tasks in again, after :meth:`shut`."""
+        with self._lock:
+            self._is_open = True
+
     def release_threads(self) -> None:
         """Let the threads end, each when it has nothing to do. After :meth:`shut`."""
         for _ in self._threads:
