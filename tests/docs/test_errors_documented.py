@@ -9,8 +9,8 @@ from tabvault import errors
 from tabvault.faces.cli import failure
 from tabvault.faces.server.xmla.faults import code_of
 
-_OTHER_WORDS = {"format_version"}
-"""Begins like a code and is none."""
+_OTHER_WORDS = {"format_version", "storage_check"}
+"""They begin like a code and are none."""
 
 TEXT = read(DOCS / "reference" / "errors.md")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import pty
 import re
@@ -13,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
 
 from conftest import missing, sample_path
 from docs.documents import DOCS, Block, blocks, read
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
 SAMPLES = {"Quality.abf": "Hugoberry__DataModel.abf", "Sales.pbix": "Hugoberry__rls-sample-report.pbix"}
 TEXT = read(DOCS / "guide.md")
 
+pytest_plugins = ["storage.azure.azurite"]
+
 PASSWORD_FILE = ".tabvault-password"
+SAS_FILE = "backups.sas"
+SAS_VALID = datetime.timedelta(days=90, hours=2)
 TIMEOUT_S = 120
 
 
@@ -107,9 +113,21 @@ class Reader:
         return f"{done.stdout.decode()}{done.stderr.decode()}"
 
 
+def save_sas_url(file: Path, port: int, key: str) -> None:
+    """What the guide says to do in the portal: a container, and its URL with a SAS in a file."""
+    from storage.azure.azurite import Container
+
+    container = Container(port, "backups", key)
+    with container.plain() as client, contextlib.suppress(ResourceExistsError):
+        client.create_container()
+    file.write_text(f"{container.account_url()}/backups?{container.sas('rwdl', valid=SAS_VALID)}\n")
+    file.chmod(0o600)
+
+
 @pytest.mark.slow
-def test_whoever_follows_the_guide_sees_what_it_says(tmp_path: Path) -> None:
+def test_whoever_follows_the_guide_sees_what_it_says(tmp_path: Path, azurite: tuple[int, str]) -> None:
     reader = Reader(tmp_path)
+    save_sas_url(tmp_path / SAS_FILE, *azurite)
     has_age = shutil.which("age") is not None
     for block, following in pairwise([*blocks(TEXT), None]):
         assert block is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import re
@@ -141,10 +142,15 @@ class Terminal:
 
 
 def call(
-    *arguments: str | Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    *arguments: str | Path,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    stdin: str = "",
 ) -> Outcome:
     """The same entry point inside this process: quick, where no terminal, no signal and no argument list matters."""
     monkeypatch.setattr(sys, "argv", ["tabvault", *map(str, arguments)])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
     monkeypatch.setenv("TABVAULT_DATA", str(data))
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:

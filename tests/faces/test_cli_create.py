@@ -6,9 +6,22 @@ import json
 
 import pytest
 
-from faces.program import Terminal, call, run
+from faces.program import Terminal, call
 from faces.served_process import serve
 from model.tmdl.folders import SALES
+
+WITH_A_SOURCE = {
+    "dataSources": [{"name": "Warehouse", "provider": "Npgsql", "connectionString": "Host=127.0.0.1;Database=x"}],
+    "tables": [
+        {
+            "name": "One",
+            "columns": [{"name": "A", "dataType": "int64", "sourceColumn": "a"}],
+            "partitions": [
+                {"name": "One", "source": {"type": "query", "query": "SELECT 1", "dataSource": "Warehouse"}}
+            ],
+        }
+    ],
+}
 
 
 @pytest.fixture
@@ -105,11 +118,15 @@ def test_a_terminal_of_80_cells_shows_both(project, tmp_path):
         assert json.loads(terminal.text)["name"] == "Sales"
 
 
-def test_a_server_does_both_with_the_same_words(project, tmp_path):
+def test_a_server_does_both_with_the_same_words(project, tmp_path, monkeypatch, capsys):
+    def said(*arguments, data):
+        return call(*arguments, data=data, monkeypatch=monkeypatch, capsys=capsys)
+
     here, there = tmp_path / "here", tmp_path / "there"
-    bim, bad = tmp_path / "model.bim", tmp_path / "bad.bim"
+    bim, bad, asked = tmp_path / "model.bim", tmp_path / "bad.bim", tmp_path / "asked.bim"
     bad.write_text('{"model": {"tables": [{"name": "T", "isHiden": true}]}}')
     bim.write_text(json.dumps({"model": {"description": "d" * 3_000_000}}))
+    asked.write_text(json.dumps({"model": WITH_A_SOURCE}))
     with serve(there):
         for words in (
             ("create", "Sales", project),
@@ -117,7 +134,9 @@ def test_a_server_does_both_with_the_same_words(project, tmp_path):
             ("create", "Sales", bim, "--overwrite", "--compatibility-level", "1400"),
             ("script", "sales", "--create-or-replace"),
             ("create", "Other", bad),
+            ("create", "Asked", asked),
         ):
-            local, remote = run(*words, data=here), run(*words, data=there)
+            local, remote = said(*words, data=here), said(*words, data=there)
             assert (remote.status, remote.out, remote.err) == (local.status, local.out, local.err)
-        assert json.loads(run("script", "Sales", data=there).out)["compatibilityLevel"] == 1400
+        assert remote.err.startswith("warning: data source 'Warehouse' needs a credential before a refresh: ")
+        assert json.loads(said("script", "Sales", data=there).out)["compatibilityLevel"] == 1400

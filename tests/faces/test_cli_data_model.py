@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import sample_path
-from faces.program import run
+from faces.program import Outcome, call, run
 from faces.served_process import serve
 from tabvault.jobs.opening import open_backup
 from tabvault.storage.file_source import FileSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SAMPLE = "Hugoberry__abc.pbix"
@@ -29,6 +30,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    return lambda *arguments, data: call(*arguments, data=data, monkeypatch=monkeypatch, capsys=capsys)
+
+
 def bodies(path: Path) -> dict[str, bytes]:
     """Files of the database by name."""
     with FileSource(path) as source, open_backup(source) as opened:
@@ -40,8 +46,8 @@ def expected(data: Path) -> dict[str, bytes]:
     return bodies(data / "storage/backups/sales.abf")
 
 
-def test_a_database_becomes_one_file_of_its_name(data: Path, tmp_path: Path, expected: dict[str, bytes]) -> None:
-    done = run("export", "Sales 2024", "--to", tmp_path / "new", *FORMAT, data=data)
+def test_a_database_becomes_one_file_of_its_name(said, data: Path, tmp_path: Path, expected: dict[str, bytes]) -> None:
+    done = said("export", "Sales 2024", "--to", tmp_path / "new", *FORMAT, data=data)
     assert (done.status, done.err) == (0, "")
     path = tmp_path / "new" / "Sales 2024.DataModel"
     assert done.out.startswith(f"exported Sales 2024 to {path}: ")
@@ -49,9 +55,11 @@ def test_a_database_becomes_one_file_of_its_name(data: Path, tmp_path: Path, exp
     assert bodies(path) == expected
 
 
-def test_a_backup_becomes_a_file_of_the_backups_name(data: Path, tmp_path: Path, expected: dict[str, bytes]) -> None:
+def test_a_backup_becomes_a_file_of_the_backups_name(
+    said, data: Path, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
     for file in (data / "storage/backups/sales.abf", "storage:sales.abf"):
-        done = run("export", file, "--to", tmp_path, *FORMAT, "--json", data=data)
+        done = said("export", file, "--to", tmp_path, *FORMAT, "--json", data=data)
         assert done.status == 0, done.err
         (document,) = json.loads(done.out)["files"]
         assert document["path"] == str(tmp_path / "sales.DataModel")
@@ -62,29 +70,30 @@ def test_a_backup_becomes_a_file_of_the_backups_name(data: Path, tmp_path: Path,
         assert bodies(tmp_path / "sales.DataModel") == expected
 
 
-def test_one_table_of_it_cannot_be_had(data: Path, tmp_path: Path) -> None:
-    done = run("export", "Sales 2024", "--to", tmp_path, *FORMAT, "--table", "ABC", data=data)
+def test_one_table_of_it_cannot_be_had(said, data: Path, tmp_path: Path) -> None:
+    done = said("export", "Sales 2024", "--to", tmp_path, *FORMAT, "--table", "ABC", data=data)
     assert done.status == 2
     assert "--table is given, and a DataModel is a whole database" in done.err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
-    done = run("export", "Nobody", "--to", tmp_path, *FORMAT, data=data)
+def test_a_database_that_is_not_there_is_named(said, data: Path, tmp_path: Path) -> None:
+    done = said("export", "Nobody", "--to", tmp_path, *FORMAT, data=data)
     assert done.status == 1
     assert "'Nobody'" in done.err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_database_of_a_server_comes_whole_and_leaves_nothing_there(
-    data: Path, tmp_path: Path, expected: dict[str, bytes]
+    said, data: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
     with serve(data) as server:
-        done = server.run("export", "Sales 2024", "--to", tmp_path / "database", *FORMAT)
+        there = {"data": tmp_path / "nowhere"}
+        done = said("export", "Sales 2024", "--to", tmp_path / "database", *FORMAT, *server.login, **there)
         assert done.status == 0, done.err
         assert bodies(tmp_path / "database" / "Sales 2024.DataModel") == expected
-        done = server.run("export", "storage:sales.abf", "--to", tmp_path / "file", *FORMAT)
+        done = said("export", "storage:sales.abf", "--to", tmp_path / "file", *FORMAT, *server.login, **there)
         assert done.status == 0, done.err
         assert bodies(tmp_path / "file" / "sales.DataModel") == expected
-        stored = json.loads(server.run("storage", "list", "--json").out)
+        stored = json.loads(said("storage", "list", "--json", *server.login, **there).out)
     assert [file["name"] for file in stored["objects"]] == ["sales.abf"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -37,11 +38,23 @@ def password_file(tmp_path):
     return path
 
 
+@pytest.fixture(scope="module")
+def with_secret(tmp_path_factory):
+    """A data folder with the database Sales and its backup ``secret.abf``, encrypted with PASSWORD; to be copied."""
+    folder = tmp_path_factory.mktemp("secret")
+    password_file = folder / "password"
+    password_file.write_text(PASSWORD)
+    password_file.chmod(0o600)
+    assert run("import", sample_path(SAMPLE), "Sales", data=folder / "data").status == 0
+    backup = ("backup", "Sales", "secret.abf", "--encrypt", "--password-file", password_file)
+    assert run(*backup, data=folder / "data").status == 0
+    return folder / "data"
+
+
 @pytest.fixture
-def encrypted(here, password_file):
+def encrypted(with_secret, tmp_path):
     """``storage:secret.abf``, encrypted with PASSWORD, of the database Sales."""
-    here("import", sample_path(SAMPLE), "Sales")
-    assert here("backup", "Sales", "secret.abf", "--encrypt", "--password-file", password_file).status == 0
+    shutil.copytree(with_secret, tmp_path / "data")
     return "storage:secret.abf"
 
 

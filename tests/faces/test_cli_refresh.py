@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from faces.program import Terminal, run
+from faces.program import Terminal, call, run
 from faces.served_process import serve
 from sourced_shop import ORDER_COUNT, definition, write_sources
 from tabvault.faces.cli import refresh as command
@@ -26,15 +26,20 @@ PASSWORD = "the right password"
 
 
 @pytest.fixture(params=["data folder", "served"])
-def tabvault(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
-    """The program on a new data folder, which a server takes, or not, once databases are created."""
+def tabvault(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Callable[..., Outcome]]:
+    """The command on a new data folder, which a server takes, or not, once databases are created."""
     data = tmp_path / "data"
     with contextlib.ExitStack() as servers:
 
         def program(*arguments: str | Path, **options: str) -> Outcome:
             if request.param == "served" and arguments[0] != "create" and not started:
                 started.append(servers.enter_context(serve(data)))
-            return run(*arguments, data=data, **options)
+            return call(*arguments, data=data, monkeypatch=monkeypatch, capsys=capsys, **options)
 
         started: list[object] = []
         yield program

@@ -93,7 +93,7 @@ def test_a_way_out_names_the_option_that_takes_it(here, hint, tmp_path):
     assert hint("storage", "get", "s.abf", password_file) == "add --overwrite, or choose another name"
     assert hint("inspect", "storage:s.abf") == "name a file with the password: --password-file"
     here("storage", "configure", "--disable")
-    assert hint("storage", "list") == "tabvault storage configure sets it"
+    assert hint("storage", "list") == "backups are disabled: tabvault storage settings enable"
 
 
 def test_a_locked_data_folder_can_be_left_for_another(here, hint, tmp_path):

@@ -7,10 +7,13 @@ It listens on a port all the same, and clients reach it there.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import sqlite3
+import tempfile
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,12 +23,13 @@ from conftest import sample_path
 from faces.server.servers import ADMINISTRATOR
 from tabvault.faces.server.application import create_application
 from tabvault.faces.server.service import Service
+from tabvault.jobs.access.accounts import AccountBook
 from tabvault.jobs.access.principal import Principal
 from tabvault.jobs.operations.caller import Caller
+from tabvault.storage.server_state.accounts import Accounts, load_accounts, save_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MEMBER = ("bob", "a member of some roles")
 STRANGER = ("carol", "known and nothing else")
@@ -58,7 +62,7 @@ class LocalServer:
     def edit_metadata(self, database: str, *statements: tuple[str, tuple[object, ...]]) -> None:
         """Change the metadata of a database as a tool of another maker might have."""
         owner = Caller(Principal("alice", "user", frozenset({"alice"}), administers_server=True), "127.0.0.1", "rest")
-        with self.service.operations.begin_alteration(owner, database) as alteration:
+        with self.service.operations.alterations.begin(owner, database) as alteration:
             with contextlib.closing(sqlite3.connect(":memory:")) as connection:
                 connection.deserialize(alteration._content)
                 for sql, values in statements:
@@ -71,14 +75,23 @@ class LocalServer:
 @contextlib.contextmanager
 def local_server(folder: Path, **databases: str) -> Iterator[LocalServer]:
     """A server with these three users, and with *databases*: by name, the sample that each is made of."""
+    save_accounts(folder / "data", _accounts())
     with Service(folder / "data") as service:
-        service.access.accounts.create_administrator(*ADMINISTRATOR)
-        for user in (MEMBER, STRANGER):
-            service.access.accounts.create_user(*user)
         for name, sample in databases.items():
             service.vault.import_file(sample_path(sample), name)
         with _listening(service) as url, contextlib.ExitStack() as clients:
             yield LocalServer(service, url, clients)
+
+
+@functools.cache
+def _accounts() -> Accounts:
+    """The three users, made once: each costs a computation of scrypt."""
+    with tempfile.TemporaryDirectory() as folder:
+        book = AccountBook(Path(folder))
+        book.create_administrator(*ADMINISTRATOR)
+        for user in (MEMBER, STRANGER):
+            book.create_user(*user)
+        return load_accounts(Path(folder))
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from conftest import sample_path
-from faces.program import COMMAND, TIMEOUT_S, environment, run
+from faces.program import COMMAND, TIMEOUT_S, call, environment, run
 from faces.served_process import PASSWORD, serve, wait_for
 from tabvault.faces.cli import serve as serve_command
 from tabvault.faces.server import connection
@@ -57,6 +57,12 @@ def large(tmp_path_factory):
 def served(data):
     with serve(data) as server:
         yield server
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """``serve`` where it does not come to serving, in this process."""
+    return lambda *options: call("serve", *options, data=tmp_path / "data", monkeypatch=monkeypatch, capsys=capsys)
 
 
 # ---- the start
@@ -109,33 +115,33 @@ def test_a_second_server_on_the_folder_is_refused(served):
     assert served.get("/readyz").status_code == 200
 
 
-def test_a_port_that_is_taken_is_a_named_error(served, tmp_path):
+def test_a_port_that_is_taken_is_a_named_error(served, refused, tmp_path):
     port = served.url.rpartition(":")[2]
-    refused = run("serve", "--port", port, data=tmp_path / "data")
-    assert refused.status == 1
-    assert refused.err.startswith(f"error[server]: cannot listen at 127.0.0.1 port {port}: address already in use\n")
+    outcome = refused("--port", port)
+    assert outcome.status == 1
+    assert outcome.err.startswith(f"error[server]: cannot listen at 127.0.0.1 port {port}: address already in use\n")
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104 - to be refused
-def test_off_loopback_it_does_not_start_in_the_clear(host, tmp_path):
-    refused = run("serve", "--host", host, "--port", "0", data=tmp_path / "data")
-    assert refused.status == 1
-    assert refused.err.startswith("error[server_not_secured]: ")
-    assert "--behind-proxy" in refused.err
+def test_off_loopback_it_does_not_start_in_the_clear(host, refused, tmp_path):
+    outcome = refused("--host", host, "--port", "0")
+    assert outcome.status == 1
+    assert outcome.err.startswith("error[server_not_secured]: ")
+    assert "--behind-proxy" in outcome.err
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("given", [["--tls-cert", "c"], ["--tls-key", "k"], ["--admin-user", "u"]])
-def test_options_that_belong_together_are_asked_for_together(given, tmp_path):
-    assert run("serve", *given, data=tmp_path / "data").status == 2
+def test_options_that_belong_together_are_asked_for_together(given, refused):
+    assert refused(*given).status == 2
 
 
-def test_a_certificate_that_cannot_be_used_is_a_named_error(tmp_path):
+def test_a_certificate_that_cannot_be_used_is_a_named_error(refused, tmp_path):
     (tmp_path / "c").write_text("nonsense")
-    refused = run("serve", "--tls-cert", tmp_path / "c", "--tls-key", tmp_path / "c", data=tmp_path / "data")
-    assert refused.status == 1
-    assert refused.err.startswith(f"error[server]: certificate {tmp_path / 'c'} with key ")
+    outcome = refused("--tls-cert", tmp_path / "c", "--tls-key", tmp_path / "c")
+    assert outcome.status == 1
+    assert outcome.err.startswith(f"error[server]: certificate {tmp_path / 'c'} with key ")
 
 
 def test_the_drain_timeout_of_the_help_is_the_one_of_the_server():

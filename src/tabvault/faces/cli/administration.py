@@ -17,8 +17,10 @@ from tabvault.jobs.access.server_access import ServerAccess
 from tabvault.jobs.operations.administration import Administration
 from tabvault.jobs.operations.caller import Caller
 from tabvault.jobs.vault import Vault
+from tabvault.storage.server_state.aliases import Alias
 from tabvault.storage.server_state.audit_log import AuditLog
 from tabvault.storage.server_state.firewall_rules import FirewallRule, FirewallSettings
+from tabvault.storage.server_state.network_rules import NetworkRules, network_text, parse_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,6 +109,26 @@ class Administered(Protocol):
         """A rule, gone."""
         ...
 
+    def storage_network(self) -> NetworkRules:
+        """From where files of the backup storage may be put and got."""
+        ...
+
+    def set_storage_network(self, rules: NetworkRules) -> None:
+        """Other network rules."""
+        ...
+
+    def aliases(self) -> Sequence[Alias]:
+        """The names that stand for servers."""
+        ...
+
+    def set_alias(self, alias: Alias) -> None:
+        """A new alias, or another server for the one of that name."""
+        ...
+
+    def remove_alias(self, name: str) -> None:
+        """An alias, gone."""
+        ...
+
 
 @contextlib.contextmanager
 def open_administered(target: Target) -> Iterator[Administered]:
@@ -124,14 +146,24 @@ def open_administered(target: Target) -> Iterator[Administered]:
         yield _InFolder(vault) if served is None else _OnServer(served)
 
 
+def administration_of(vault: Vault) -> tuple[Administration, Caller]:
+    """
+    What administrators may ask of a data folder that no server has, and as whom its owner asks; it is ours from now on.
+
+    Raises:
+        DataFolderLockedError: another process owns it.
+        StorageError: it may not be written.
+    """
+    _ = vault.own_folder
+    access = ServerAccess(vault.data)
+    return Administration(vault, access, AuditLog(vault.data)), Caller(access.local_owner.owner, _HERE, "cli")
+
+
 class _InFolder:
     """No server runs: the files are ours."""
 
     def __init__(self, vault: Vault) -> None:
-        _ = vault.own_folder
-        access = ServerAccess(vault.data)
-        self._administration = Administration(vault, access, AuditLog(vault.data))
-        self._caller = Caller(access.local_owner.owner, _HERE, "cli")
+        self._administration, self._caller = administration_of(vault)
 
     def users(self) -> Sequence[User]:
         found = self._administration.users(self._caller)
@@ -177,6 +209,21 @@ class _InFolder:
 
     def remove_rule(self, name: str) -> None:
         self._administration.remove_firewall_rule(self._caller, name)
+
+    def storage_network(self) -> NetworkRules:
+        return self._administration.storage_network(self._caller)
+
+    def set_storage_network(self, rules: NetworkRules) -> None:
+        self._administration.set_storage_network(self._caller, rules)
+
+    def aliases(self) -> Sequence[Alias]:
+        return self._administration.aliases(self._caller)
+
+    def set_alias(self, alias: Alias) -> None:
+        self._administration.set_alias(self._caller, alias)
+
+    def remove_alias(self, name: str) -> None:
+        self._administration.remove_alias(self._caller, name)
 
 
 class _OnServer:
@@ -247,6 +294,34 @@ class _OnServer:
 
     def remove_rule(self, name: str) -> None:
         self._connection.send("DELETE", f"/firewall/rules/{quoted(name)}")
+
+    def storage_network(self) -> NetworkRules:
+        document = self._connection.get("/storage/network")
+        with self._expected():
+            return NetworkRules(
+                document["public_network_access"],
+                document["default_action"],
+                tuple(parse_network(text) for text in document["ip_rules"]),
+            )
+
+    def set_storage_network(self, rules: NetworkRules) -> None:
+        content = {
+            "public_network_access": rules.public_network_access,
+            "default_action": rules.default_action,
+            "ip_rules": [network_text(network) for network in rules.ip_rules],
+        }
+        self._connection.send("PUT", "/storage/network", content)
+
+    def aliases(self) -> Sequence[Alias]:
+        document = self._connection.get("/aliases")
+        with self._expected():
+            return [Alias(alias["name"], alias["server"]) for alias in document["aliases"]]
+
+    def set_alias(self, alias: Alias) -> None:
+        self._connection.send("PUT", f"/aliases/{quoted(alias.name)}", {"server": alias.server})
+
+    def remove_alias(self, name: str) -> None:
+        self._connection.send("DELETE", f"/aliases/{quoted(name)}")
 
     @contextlib.contextmanager
     def _expected(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from tabvault.faces.cli.local_vault import LocalVault
 from tabvault.jobs.data_model import ExportedDataModel, export_backup, export_database
 from tabvault.jobs.database_name import STORAGE_PREFIX
 from tabvault.jobs.export import file_names
-from tabvault.jobs.vault import default_database_name, is_file
+from tabvault.jobs.file_or_database import default_database_name, is_file
 from tabvault.storage.file_source import FileSource
 
 if TYPE_CHECKING:

@@ -39,9 +39,11 @@ _WAYS_OUT: Final[dict[str, str]] = {
     "model_inconsistent": "tabvault verify lists every finding",
     "password_required": "name a file with the password: --password-file",
     "storage_exists": "add --overwrite, or choose another name",
-    "storage_not_configured": "tabvault storage configure sets it",
 }
-"""By code: how an option or a command takes the way out that the hint of an error names in words of no face."""
+"""
+By code: how an option or a command takes the way out that the hint of an error names in words of no face. A hint that
+names an option or a command by itself stays.
+"""
 
 ErrorDocument = dict[str, str | int | bool | None]
 
@@ -124,7 +126,9 @@ def error_document(error: Exception) -> ErrorDocument:
 
 def _hint(error: TabvaultError) -> str | None:
     """An error without a way out (overwriting was asked for, and something else has the name) gets none here either."""
-    return error.hint and _WAYS_OUT.get(error.code, error.hint)
+    if error.hint is None or "--" in error.hint or "tabvault " in error.hint:
+        return error.hint
+    return _WAYS_OUT.get(error.code, error.hint)
 
 
 def _bug_document(error: Exception) -> ErrorDocument:

@@ -14,7 +14,9 @@ import typer.main
 
 from tabvault.errors import TabvaultError
 from tabvault.faces.cli import (
+    alias,
     backup,
+    copy,
     create,
     databases,
     datasource,
@@ -32,6 +34,11 @@ from tabvault.faces.cli import (
     script,
     serve,
     storage,
+    storage_accounts,
+    storage_check,
+    storage_containers,
+    storage_network,
+    storage_settings,
     streams,
     users,
     verify,
@@ -41,10 +48,15 @@ from tabvault.faces.cli.options import Before, DataBefore, JsonBefore
 # Help is plain text: it comes in half the time, and it can be piped and searched.
 app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 _storage = typer.Typer(rich_markup_mode=None)
+_storage_accounts = typer.Typer(rich_markup_mode=None)
+_storage_containers = typer.Typer(rich_markup_mode=None)
+_storage_settings = typer.Typer(rich_markup_mode=None)
+_storage_network = typer.Typer(rich_markup_mode=None)
 _user = typer.Typer(rich_markup_mode=None)
 _key = typer.Typer(rich_markup_mode=None)
 _firewall = typer.Typer(rich_markup_mode=None)
 _datasource = typer.Typer(rich_markup_mode=None)
+_alias = typer.Typer(rich_markup_mode=None)
 
 
 def _example(text: str) -> str:
@@ -56,6 +68,7 @@ app.command(epilog=_example("create Sales ~/Sales.SemanticModel"))(create.create
 app.command(epilog=_example("databases"))(databases.databases)
 app.command(epilog=_example("backup Sales sales/monday.abf --encrypt --password-file ~/.sales-password"))(backup.backup)
 app.command(epilog=_example("restore sales/monday.abf Sales_Test --security skipMembership"))(restore.restore)
+app.command(epilog=_example("copy Sales --to https://two.example.com:8282 --to-user alice"))(copy.copy)
 app.command(epilog=_example("refresh Sales --type full --table Orders"))(refresh.refresh)
 app.command(epilog=_example("drop Sales_Test --yes"))(drop.drop)
 app.command(epilog=_example("query Sales 'SELECT Region, sum(Amount) FROM Orders GROUP BY Region'"))(query.query)
@@ -65,12 +78,32 @@ app.command(epilog=_example("verify storage:sales/monday.abf --password-file ~/.
 app.command(epilog=_example("export Sales --to ~/sales --format csv"))(export.export)
 app.command(epilog=_example("serve --port 8282"))(serve.serve)
 app.add_typer(_storage, name="storage")
-_storage.command("list", epilog=_example("storage list"))(storage.list_)
+_storage.command("list", epilog=_example("storage list sales --details"))(storage.list_)
 _storage.command(epilog=_example("storage put ~/Sales.abf sales/monday.abf"))(storage.put)
 _storage.command(epilog=_example("storage get sales/monday.abf ~/Sales.abf"))(storage.get)
 _storage.command(epilog=_example("storage remove sales/monday.abf"))(storage.remove)
-_storage.command(epilog=_example("storage show"))(storage.show)
+_storage.command(epilog=_example("storage show"))(storage_settings.show)
+_storage.command(epilog=_example("storage check"))(storage_check.check)
 _storage.command(epilog=_example("storage configure --account /srv/backups --container nightly"))(storage.configure)
+_storage.add_typer(_storage_accounts, name="accounts")
+_storage_accounts.command(epilog=_example("storage accounts add contoso --container-url-file ~/backups.sas"))(
+    storage_accounts.add
+)
+_storage_accounts.command("list", epilog=_example("storage accounts list"))(storage_accounts.list_)
+_storage_accounts.command(epilog=_example("storage accounts remove contoso"))(storage_accounts.remove)
+_storage.add_typer(_storage_containers, name="containers")
+_storage_containers.command("list", epilog=_example("storage containers list contoso back"))(storage_containers.list_)
+_storage_containers.command(epilog=_example("storage containers create contoso/backups"))(storage_containers.create)
+_storage.add_typer(_storage_settings, name="settings")
+_storage_settings.command("set", epilog=_example("storage settings set contoso/backups"))(storage_settings.set_)
+_storage_settings.command(epilog=_example("storage settings show"))(storage_settings.show)
+_storage_settings.command(epilog=_example("storage settings enable"))(storage_settings.enable)
+_storage_settings.command(epilog=_example("storage settings disable"))(storage_settings.disable)
+_storage.add_typer(_storage_network, name="network")
+_storage_network.command(epilog=_example("storage network show"))(storage_network.show)
+_storage_network.command(epilog=_example("storage network allow 192.0.2.0/24"))(storage_network.allow)
+_storage_network.command(epilog=_example("storage network deny 192.0.2.0/24"))(storage_network.deny)
+_storage_network.command(epilog=_example("storage network default deny"))(storage_network.default)
 app.add_typer(_user, name="user")
 _user.command(epilog=_example("user add alice --admin"))(users.add)
 _user.command("list", epilog=_example("user list"))(users.list_)
@@ -94,6 +127,11 @@ _datasource.command("test", epilog=_example("datasource test Sales Warehouse"))(
 _datasource.command(epilog=_example("datasource folders"))(datasource.folders)
 _datasource.command(epilog=_example("datasource allow-folder /srv/exports"))(datasource.allow_folder)
 _datasource.command(epilog=_example("datasource disallow-folder /srv/exports"))(datasource.disallow_folder)
+
+app.add_typer(_alias, name="alias")
+_alias.command("set", epilog=_example("alias set sales https://two.example.com:8282/xmla"))(alias.set_)
+_alias.command("list", epilog=_example("alias list"))(alias.list_)
+_alias.command(epilog=_example("alias remove sales"))(alias.remove)
 
 
 def _show_version(wanted: bool) -> None:
@@ -122,6 +160,30 @@ def _storage_commands(context: typer.Context, data: DataBefore = None, as_json: 
     _before_subcommand(context, data, as_json=as_json)
 
 
+@_storage_accounts.callback(invoke_without_command=True)
+def _storage_accounts_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Storage accounts that backups can go to: add, list, remove."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_storage_containers.callback(invoke_without_command=True)
+def _storage_containers_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Containers of a storage account: list, create."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_storage_settings.callback(invoke_without_command=True)
+def _storage_settings_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Settings of the backup storage: set, show, enable, disable."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_storage_network.callback(invoke_without_command=True)
+def _storage_network_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Network rules of the backup storage: show, allow, deny, default."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
 @_user.callback(invoke_without_command=True)
 def _user_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
     """Users of the server: add, list, remove, and their passwords."""
@@ -143,6 +205,12 @@ def _firewall_commands(context: typer.Context, data: DataBefore = None, as_json:
 @_datasource.callback(invoke_without_command=True)
 def _datasource_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
     """Data sources: list, test, their credentials, and the folders that may be read."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_alias.callback(invoke_without_command=True)
+def _alias_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Aliases of servers: set, list, remove."""
     _before_subcommand(context, data, as_json=as_json)
 
 

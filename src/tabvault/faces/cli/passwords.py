@@ -118,7 +118,7 @@ def existing_password(password_file: str | None, of: str) -> str:
         raise PasswordRequiredError(
             "a password is needed and there is no terminal to ask on", hint="give the password in a file"
         )
-    return _checked(_ask(f"Password of {printable(of)}: "), "the password")
+    return _checked(_ask(f"Password of {printable(of)}: "), "the password", "password")
 
 
 def asked_for(question: str) -> str | None:
@@ -138,21 +138,32 @@ def read_password(password_file: str) -> str:
     Raises:
         PasswordError: the file cannot be read, its first line is empty or too long, or it is not UTF-8.
     """
-    if password_file == STANDARD_INPUT:
+    return read_secret(password_file, "password")
+
+
+def read_secret(secret_file: str, secret: str) -> str:
+    """
+    As :func:`read_password`, for what is no password.
+
+    Args:
+        secret_file: file with the secret, or ``-``.
+        secret: what it is, as a message names it.
+    """
+    if secret_file == STANDARD_INPUT:
         if _can_ask():
-            return _checked(_ask("Password: "), "the password")
-        return _first_line(sys.stdin.buffer, "standard input")
-    what = f"password file {password_file}"
+            return _checked(_ask(f"{secret[:1].upper()}{secret[1:]}: "), f"the {secret}", secret)
+        return _first_line(sys.stdin.buffer, "standard input", secret)
+    what = f"{secret} file {secret_file}"
     try:
-        with open(password_file, "rb") as file:  # noqa: PTH123 - a Path would make a name of "" the current folder
+        with open(secret_file, "rb") as file:  # noqa: PTH123 - a Path would make a name of "" the current folder
             _warn_if_others_can_read(file, what)
-            return _first_line(file, what)
+            return _first_line(file, what, secret)
     except (OSError, ValueError) as error:
         reason = (error.strerror or "unknown error").lower() if isinstance(error, OSError) else "not a file name"
         raise PasswordError(f"{what}: {reason}") from None
 
 
-def _first_line(file: BinaryIO, what: str) -> str:
+def _first_line(file: BinaryIO, what: str, secret: str) -> str:
     line = file.readline(_LINE_BYTE_COUNT_MAX + 1)
     if len(line) > _LINE_BYTE_COUNT_MAX:
         raise PasswordError(f"{what}: its first line is longer than {_LINE_BYTE_COUNT_MAX} bytes")
@@ -161,14 +172,14 @@ def _first_line(file: BinaryIO, what: str) -> str:
         password = line.decode("utf-8-sig")
     except UnicodeDecodeError:
         password = "\0"  # noqa: S105 - refused below, outside of the exception that holds the bytes
-    return _checked(password.removesuffix("\n").removesuffix("\r"), what)
+    return _checked(password.removesuffix("\n").removesuffix("\r"), what, secret)
 
 
-def _checked(password: str, what: str) -> str:
+def _checked(password: str, what: str, secret: str) -> str:
     if not password:
-        raise PasswordError(f"{what}: the first line is empty", hint="the password is the first line of the file")
+        raise PasswordError(f"{what}: the first line is empty", hint=f"the {secret} is the first line of the file")
     if "\0" in password or any(0xD800 <= ord(character) < 0xE000 for character in password):
-        raise PasswordError(f"{what}: the password is not UTF-8 text", hint="save the file as UTF-8")
+        raise PasswordError(f"{what}: the {secret} is not UTF-8 text", hint="save the file as UTF-8")
     return password
 
 

@@ -11,6 +11,7 @@ from tabvault.errors import TabvaultError
 from tabvault.faces.cli import output, passwords
 from tabvault.faces.cli.failure import UsageError
 from tabvault.faces.cli.options import Data, Json
+from tabvault.faces.cli.storage_accounts import sas_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,10 +167,15 @@ def _show_ready(
 
 def _storage(service: "Service") -> str:
     """Where backups go, in words; what is wrong with it is no reason not to serve the databases."""
+    storage = service.vault.storage
     try:
-        settings = service.vault.settings
+        settings = storage.settings
+        if settings.account is None or settings.container is None:
+            return "not configured: tabvault storage settings set ACCOUNT/CONTAINER"
+        expires = storage.account(settings.account).expires
     except TabvaultError as error:
         return str(error)
+    place = f"{settings.account}, container {settings.container}"
     if not settings.enabled:
-        return "disabled"
-    return f"{settings.account or '-'}, container {settings.container or '-'}"
+        return f"disabled ({place}): tabvault storage settings enable"
+    return place if expires is None else f"{place}, SAS {sas_end(expires)}"

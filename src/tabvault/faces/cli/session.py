@@ -12,15 +12,17 @@ from tabvault.faces.cli.progress_bar import ProgressBar
 from tabvault.jobs.database_name import STORAGE_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tabvault.faces.cli.remote.connection import ServerConnection
     from tabvault.faces.cli.remote.vault import RemoteVault
     from tabvault.faces.cli.target import Server, Target
+    from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.backup import BackupResult
     from tabvault.jobs.export import ExportedFile, ExportFormat
+    from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
     from tabvault.jobs.inspect import Inspection
     from tabvault.jobs.landing import ReadWriteMode, Security
     from tabvault.jobs.listing import DatabaseListing
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.query import Answer
     from tabvault.jobs.restore import RestoreResult
+    from tabvault.jobs.storage_probe import Probe
     from tabvault.jobs.verification import Verification
     from tabvault.storage.contract import ObjectInfo, StoredObject
     from tabvault.storage.settings import BackupStorageSettings
@@ -50,8 +53,12 @@ class CommandUpload(Protocol):
 class CommandStore(Protocol):
     """What commands do with the backup storage; see :class:`tabvault.storage.contract.ObjectStore`."""
 
-    def list(self) -> Iterator[ObjectInfo]:
-        """All files, by name."""
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """The files whose names begin with *prefix*, by name."""
+        ...
+
+    def info(self, name: str) -> ObjectInfo:
+        """What is known of a file."""
         ...
 
     def create(self, name: str, *, replace: bool) -> AbstractContextManager[CommandUpload]:
@@ -78,6 +85,26 @@ class CommandVault(Protocol):
     @property
     def store(self) -> CommandStore:
         """The backup storage."""
+        ...
+
+    def files(self, folder: str | None, *, details: bool) -> tuple[Sequence[StoredFolder], Sequence[DescribedFile]]:
+        """What is in a folder of the backup storage; all files for None."""
+        ...
+
+    def upload(
+        self,
+        name: str,
+        source: ByteSource,
+        *,
+        replace: bool,
+        key: str,
+        progress: Callable[[Progress], None] | None,
+    ) -> ObjectInfo:
+        """A file of this machine into the backup storage; *key* names it, so that what was cut off may go on."""
+        ...
+
+    def check_storage(self) -> Probe:
+        """What a probe of the backup storage finds."""
         ...
 
     def databases(self) -> list[DatabaseListing]:

@@ -1,7 +1,9 @@
-"""``tabvault storage …``: the files in the backup storage, and which container that is."""
+"""``tabvault storage …``: the files in the backup storage, and the folder that it is in."""
 
+import hashlib
 import pathlib
-from typing import Annotated, Final
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +14,7 @@ from tabvault.faces.cli.local_file import write_whole
 from tabvault.faces.cli.options import Data, Json, Overwrite
 from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.session import open_vault, shown_progress
+from tabvault.faces.cli.storage_settings import show_settings
 from tabvault.faces.cli.target import Target, on_target
 from tabvault.faces.text import byte_size
 from tabvault.formats.byte_source import pieces
@@ -21,6 +24,19 @@ from tabvault.storage.file_source import FileSource
 from tabvault.storage.settings import BackupStorageSettings
 
 _COLUMNS: Final = (Column("name", narrow="fold"), Column("size", "bytes"), Column("modified"))
+_DETAIL_COLUMNS: Final = (
+    Column("kind"),
+    Column("encrypted"),
+    Column("database", narrow="fold"),
+    Column("level"),
+    Column("compatible"),
+    Column("made by", narrow="leave out"),
+    Column("remark", narrow="fold"),
+)
+_ENCRYPTION_WORDS: Final = {"none": "no", "age": "yes", "microsoft": "yes, by a Microsoft server"}
+
+if TYPE_CHECKING:
+    from tabvault.jobs.file_catalogue import DescribedFile
 
 
 def _stored_name(value: str | None) -> str | None:
@@ -35,14 +51,56 @@ Name = Annotated[
 
 
 @on_target
-def list_(target: Target, as_json: Json = False) -> None:
-    """List the files in the backup storage: name, size, modified."""
+def list_(
+    target: Target,
+    folder: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Only what is in this folder, its folders first; / is the whole storage's.",
+            show_default="every file, at any depth",
+            callback=_stored_name,
+        ),
+    ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="What each file is, and which database is in it, by its beginning.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the files in the backup storage: name, size, modified; with --details what they are."""
     with open_vault(target) as vault:
-        objects = list(vault.store.list())
+        folders, files = vault.files(folder, details=details)
     if as_json:
-        output.show_json({"objects": objects})
-    else:
-        output.show_table(_COLUMNS, ((info.name, info.byte_count, info.last_modified) for info in objects))
+        objects = [asdict(file.info) | ({"details": file.details} if details else {}) for file in files]
+        output.show_json({**({} if folder is None else {"folders": list(folders)}), "objects": objects})
+        return
+    blank: tuple[output.Cell, ...] = (None,) * (len(_DETAIL_COLUMNS) - 1) if details else ()
+    kind: tuple[output.Cell, ...] = ("folder",) if details else ()
+    rows: list[tuple[output.Cell, ...]] = [
+        (one.name, one.byte_count, one.last_modified, *kind, *blank) for one in folders
+    ]
+    rows += [(*_file_cells(file), *(_detail_cells(file) if details else ())) for file in files]
+    output.show_table((*_COLUMNS, *_DETAIL_COLUMNS) if details else _COLUMNS, rows)
+
+
+def _file_cells(file: "DescribedFile") -> tuple[output.Cell, ...]:
+    return file.info.name, file.info.byte_count, file.info.last_modified
+
+
+def _detail_cells(file: "DescribedFile") -> tuple[output.Cell, ...]:
+    found = file.details
+    if found is None:
+        return (None,) * len(_DETAIL_COLUMNS)
+    encrypted = None if found.encryption is None else _ENCRYPTION_WORDS[found.encryption]
+    return (
+        found.kind,
+        encrypted,
+        found.database,
+        found.compatibility_level,
+        found.compatible,
+        found.made_by,
+        found.remark,
+    )
 
 
 @on_target
@@ -61,22 +119,26 @@ def put(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Copy a local file into the backup storage."""
-    with (
-        open_vault(target) as vault,
-        FileSource(path) as source,
-        vault.store.create(path.name if name is None else name, replace=overwrite) as upload,
-        shown_progress(as_json=as_json) as progress,
-    ):
-        meter = ProgressMeter(progress)
-        meter.step("copying", source.byte_count)
-        for piece in meter.counted(pieces(source)):
-            upload.write(piece)
-        info = upload.finish()
+    """Copy a local file into the backup storage. Cut off, the same command goes on where it was."""
+    with open_vault(target) as vault, FileSource(path) as source, shown_progress(as_json=as_json) as progress:
+        info = vault.upload(
+            path.name if name is None else name,
+            source,
+            replace=overwrite,
+            key=_upload_key(path),
+            progress=progress,
+        )
     if as_json:
         output.show_json(info)
     else:
         output.show_line(f"copied {path} to {info.name}: {byte_size(info.byte_count)}")
+
+
+def _upload_key(path: pathlib.Path) -> str:
+    """The same for the same file as long as nobody writes to it."""
+    status = path.stat()
+    facts = f"{path.absolute()}\0{status.st_dev}\0{status.st_ino}\0{status.st_size}\0{status.st_mtime_ns}"
+    return hashlib.sha256(facts.encode(errors="surrogateescape")).hexdigest()
 
 
 @on_target
@@ -114,13 +176,6 @@ def remove(target: Target, name: Name, as_json: Json = False) -> None:
         output.show_line(f"removed {name}")
 
 
-@on_target
-def show(target: Target, as_json: Json = False) -> None:
-    """Show where backups go."""
-    with open_vault(target) as vault:
-        _show_settings(vault.settings, as_json=as_json)
-
-
 def configure(
     account: Annotated[
         pathlib.Path | None, typer.Option("--account", metavar="DIR", help="Folder that is the storage account.")
@@ -134,7 +189,7 @@ def configure(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Set where backups go, and make the container. What is not named stays as it is."""
+    """Have backups go to a container in a folder, and make it. What is not named stays as it is."""
     if account is None and container is None and enabled is None:
         raise UsageError("nothing to configure", hint="give --account, --container, --enable or --disable")
     # The folder is meant as the user sees it now, not relative to the data folder.
@@ -154,17 +209,11 @@ def configure(
             account=old.account if account_path is None else account_path,
             container=old.container if container is None else container,
         )
-        vault.configure_storage(settings)
-        _show_settings(settings, as_json=as_json)
-
-
-def _show_settings(settings: BackupStorageSettings, *, as_json: bool) -> None:
-    if as_json:
-        output.show_json(settings)
-        return
-    facts: dict[str, tuple[output.Cell, str]] = {
-        "enabled": (settings.enabled, "yes" if settings.enabled else "no"),
-        "account": (settings.account, settings.account or "-"),
-        "container": (settings.container, settings.container or "-"),
-    }
-    output.show_facts(facts)
+        probe = vault.storage.configure(settings)
+        if as_json:
+            output.show_json(settings)
+        else:
+            show_settings(settings, vault.storage.accounts(), as_json=False)
+    for finding in () if probe is None else probe.findings:
+        if finding.severity != "OK":
+            output.warn(finding.message)

@@ -47,13 +47,20 @@ _CaFile = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server, and as whom to ask it; files by their names."""
+    """
+    A server, and as whom to ask it; files by their names.
+
+    Attributes:
+        api_key_variable: of the environment; it counts where nothing else says who asks. One server must not be sent
+            the key of another.
+    """
 
     url: str
     user: str | None
     login_password_file: str | None
     api_key_file: str | None
     ca_file: pathlib.Path | None
+    api_key_variable: str = "TABVAULT_API_KEY"
 
 
 @dataclass(frozen=True, slots=True)

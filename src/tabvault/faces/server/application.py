@@ -11,8 +11,11 @@ from starlette.routing import Route
 
 from tabvault.faces.server.authentication import FailureLines
 from tabvault.faces.server.health import healthz, readyz
+from tabvault.faces.server.link import link
+from tabvault.faces.server.management.interface import management_routes
 from tabvault.faces.server.metrics import CountedRequests, Metrics, metrics
 from tabvault.faces.server.rest.routes import rest_routes
+from tabvault.faces.server.storage_turns import StorageTurns
 from tabvault.faces.server.xmla.endpoint import WAITING_COUNT_MAX, xmla
 
 if TYPE_CHECKING:
@@ -28,12 +31,15 @@ def create_application(service: Service) -> Starlette:
             Route("/healthz", healthz, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),
+            Route("/link/{alias}", link, methods=["GET"]),
             *rest_routes(),
+            *management_routes(service),
         ],
         middleware=[Middleware(CountedRequests, counted)],
     )
     application.state.service = service
     application.state.metrics = counted
     application.state.failure_lines = {True: FailureLines(), False: FailureLines()}
+    application.state.storage_turns = StorageTurns()
     application.state.waiting = CapacityLimiter(WAITING_COUNT_MAX)
     return application

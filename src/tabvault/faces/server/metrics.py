@@ -1,22 +1,30 @@
 """
 ``GET /metrics``: what Prometheus asks for.
 
-=============================================  =========================================================================
-metric                                         of what
-=============================================  =========================================================================
-``tabvault_requests_total``                    answers, by interface, route, method and status
-``tabvault_request_duration_seconds``          from the request to the end of its answer, by interface and route
-``tabvault_login_failures_total``              answers 401 and 429 to requests that brought a credential, by interface
-``tabvault_jobs_total``                        ended jobs, by kind and final state
-``tabvault_job_duration_seconds``              of them, from their begin to their end, by kind
-``tabvault_job_bytes_total``                   bytes of the databases that succeeded jobs backed up or restored, by kind
-``tabvault_jobs_active``                       jobs now, by kind and state (``queued``, ``running``)
-``tabvault_sessions``                          XMLA sessions now
-``tabvault_databases``                         databases now
-``tabvault_last_backup_timestamp_seconds``     end of the last successful backup, by database; none if there was none
-``tabvault_storage_reachable``                 1 if the backup storage answers, 0 if not; none if it is not configured
-``tabvault_start_time_seconds``                when the server began
-=============================================  =========================================================================
+===============================================  =======================================================================
+metric                                           of what
+===============================================  =======================================================================
+``tabvault_requests_total``                      answers, by interface, route, method and status
+``tabvault_request_duration_seconds``            from the request to the end of its answer, by interface and route
+``tabvault_login_failures_total``                answers 401 and 429 to requests that brought a credential, by interface
+``tabvault_jobs_total``                          ended jobs, by kind and final state
+``tabvault_job_duration_seconds``                of them, from their begin to their end, by kind
+``tabvault_job_bytes_total``                     bytes of the databases that jobs backed up or restored, by kind
+``tabvault_jobs_active``                         jobs now, by kind and state (``queued``, ``running``)
+``tabvault_sessions``                            XMLA sessions now
+``tabvault_databases``                           databases now
+``tabvault_last_backup_timestamp_seconds``       end of the last successful backup, by database; none if there was none
+``tabvault_storage_reachable``                   1 if the backup storage answers, 0 if not; none if it is not configured
+``tabvault_storage_ok``                          1 if the last probe found nothing that FAILED, else 0; this one and the
+                                                 following are none as long as nothing was probed
+``tabvault_storage_writable``                    1 if backups can be written, 0 if not
+``tabvault_storage_readable``                    1 if backups can be read, 0 if not
+``tabvault_storage_probe_timestamp_seconds``     when the last probe was made
+``tabvault_storage_credential_expires_seconds``  until the SAS expires, negative behind; none if it does not
+``tabvault_storage_clock_skew_seconds``          how far this machine's clock is ahead of the storage's, where it tells
+``tabvault_storage_unfinished_uploads``          begun and not published, those at work included
+``tabvault_start_time_seconds``                  when the server began
+===============================================  =======================================================================
 
 Names of databases stand in it, so not everybody gets it: a client on this machine, which came directly and calls the
 server by a name of loopback (a page in a browser that was led here does not); anybody else with the credential of a
@@ -175,6 +183,7 @@ class _State:
         reachable = self._is_storage_reachable()
         if reachable is not None:
             yield _gauge("tabvault_storage_reachable", "Whether the backup storage answers.", reachable)
+        yield from self._storage_probe()
 
     def _databases(self) -> Iterator[GaugeMetricFamily]:
         try:
@@ -190,9 +199,32 @@ class _State:
                 backups.add_metric((info.name,), info.last_backup.timestamp())
         yield backups
 
+    def _storage_probe(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            probe = self._service.storage_watch.last
+        except (StorageError, FormatError):  # the settings cannot be read
+            return
+        if probe is None:
+            return
+        yield _gauge("tabvault_storage_ok", "Whether the last probe found nothing that failed.", probe.ok)
+        yield _gauge("tabvault_storage_writable", "Whether backups can be written.", probe.is_writable)
+        yield _gauge("tabvault_storage_readable", "Whether backups can be read.", probe.is_readable)
+        yield _gauge("tabvault_storage_probe_timestamp_seconds", "Time of the last probe.", probe.time.timestamp())
+        if probe.expires is not None:
+            left_s = probe.expires.timestamp() - time.time()
+            yield _gauge("tabvault_storage_credential_expires_seconds", "Until the SAS expires.", left_s)
+        if probe.clock_skew_s is not None:
+            yield _gauge("tabvault_storage_clock_skew_seconds", "Of this machine's clock.", probe.clock_skew_s)
+        yield _gauge("tabvault_storage_unfinished_uploads", "Begun, not published.", len(probe.unfinished))
+
     def _is_storage_reachable(self) -> bool | None:
         try:
-            self._service.vault.store.free_byte_count()
+            store = self._service.vault.store
+            if store.remote_place is not None:
+                # Nobody waits for a network here: what the last probe found.
+                probe = self._service.storage_watch.last
+                return None if probe is None else probe.is_listable or probe.is_writable or probe.is_readable
+            store.free_byte_count()
         except StorageNotConfiguredError:
             return None
         except (StorageError, FormatError):

@@ -14,15 +14,23 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from tabvault.engine.rowsets import ENGINE_VERSION
+from tabvault.faces.server.pausing import Pausing
+from tabvault.faces.server.storage_watch import StorageWatch
 from tabvault.faces.server.xmla.sessions import Sessions
 from tabvault.faces.server.xmla.traces import Traces
 from tabvault.faces.server.xmla.written_rowsets import WrittenRowsets
+from tabvault.jobs.access.accounts import utc_now
 from tabvault.jobs.access.server_access import ServerAccess
+from tabvault.jobs.operations.administration import Administration
+from tabvault.jobs.operations.files import Files
+from tabvault.jobs.operations.management import Management
 from tabvault.jobs.operations.operations import Operations
+from tabvault.jobs.operations.transfers import Transfers
 from tabvault.jobs.runner.runner import JobRunner
 from tabvault.jobs.vault import Vault
 from tabvault.storage.server_state.audit_log import AuditLog
 from tabvault.storage.server_state.job_records import JobRecords
+from tabvault.storage.server_state.upload_spool import UploadSpool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,9 +73,17 @@ class Service:
             self.access = ServerAccess(self.vault.data)
             self.operations = Operations(self.vault, self.folder, self.runner, self.audit)
             stack.callback(self.operations.close)
+            self.files = Files(self.vault, self.audit)
+            spool = UploadSpool(self.vault.data, now=utc_now)
+            self.transfers = Transfers(self.vault, self.audit, self.files, spool)
+            self.storage_watch = StorageWatch(self.vault.storage, tidy=self.transfers.remove_expired)
+            stack.callback(self.storage_watch.close)
             self.written_rowsets = WrittenRowsets()
             self.sessions = Sessions()
             self.traces = Traces()
+            self.pausing = Pausing(self.runner, self.sessions, self.traces)
+            administration = Administration(self.vault, self.access, self.audit)
+            self.management = Management(self.vault.data, administration, self.access, self.audit, self.pausing)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:

@@ -151,6 +151,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         try:
             save_endpoint(self._service.vault.data, self._endpoint)
+            self._service.storage_watch.start()
             self._on_ready()
         except Exception as error:  # noqa: BLE001 - raised again by serve(), when the connections are closed
             self.failure = error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
@@ -17,9 +17,11 @@ from starlette.responses import StreamingResponse
 from tabvault.errors import TabvaultError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 
     from starlette.types import Send
+
+InThread: TypeAlias = "Callable[..., Coroutine[Any, Any, Any]]"
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ class PiecewiseResponse(StreamingResponse):
         status_code: of the answer.
         headers: of the answer.
         media_type: of the body.
+        in_thread: calls a function in a thread that may block.
     """
 
     def __init__(
@@ -40,8 +43,9 @@ class PiecewiseResponse(StreamingResponse):
         status_code: int = 200,
         headers: Mapping[str, str] | None = None,
         media_type: str,
+        in_thread: InThread = run_in_threadpool,
     ) -> None:
-        super().__init__(_in_threads(pieces), status_code, headers, media_type)
+        super().__init__(_in_threads(pieces, in_thread), status_code, headers, media_type)
 
     async def stream_response(self, send: Send) -> None:
         """Send the answer, or as much of it as can be made."""
@@ -53,9 +57,11 @@ class PiecewiseResponse(StreamingResponse):
             _log.error("an answer was cut off: internal error (%s)", type(error).__name__)
 
 
-async def _in_threads(pieces: Generator[bytes | memoryview, None, None]) -> AsyncIterator[bytes | memoryview]:
+async def _in_threads(
+    pieces: Generator[bytes | memoryview, None, None], in_thread: InThread
+) -> AsyncIterator[bytes | memoryview]:
     try:
-        while (piece := await run_in_threadpool(next, pieces, None)) is not None:
+        while (piece := await in_thread(next, pieces, None)) is not None:
             yield piece
     finally:
-        await asyncio.shield(run_in_threadpool(pieces.close))
+        await asyncio.shield(in_thread(pieces.close))

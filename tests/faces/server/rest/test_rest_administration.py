@@ -1,4 +1,4 @@
-"""Users, keys, firewall, identity providers, backup storage and audit log over REST; and API keys at work."""
+"""Users, keys, firewall, identity providers and audit log over REST; and API keys at work."""
 
 from __future__ import annotations
 
@@ -214,24 +214,6 @@ def test_the_keys_of_an_identity_provider_are_not_shown_again(local):
     refused = local.client().put("/api/identity-providers", json=insecure)
     assert (refused.status_code, refused.json()["path"]) == (400, "providers.1.issuer")
     assert local.client().put("/api/identity-providers", json={"providers": []}).json() == {"providers": []}
-
-
-def test_the_backup_storage_is_configured_and_takes_backups_there(local, tmp_path):
-    client = local.client()
-    before = client.get("/api/storage").json()
-    wanted = {"enabled": True, "account": str(tmp_path / "account"), "container": "nightly"}
-    assert client.put("/api/storage", json=wanted).json() == wanted
-    assert (tmp_path / "account" / "nightly").is_dir()
-    assert client.get("/api/server").json()["storage"] == wanted
-    octets = {"Content-Type": "application/octet-stream"}
-    assert client.put("/api/files/x.abf", content=b"x", headers=octets).status_code == 201
-    assert (tmp_path / "account" / "nightly" / "x.abf").read_bytes() == b"x"
-    inside = client.put("/api/storage", json=wanted | {"account": str(local.service.vault.data / "databases")})
-    assert (inside.status_code, inside.json()["code"]) == (400, "storage_invalid_name")
-    disabled = client.put("/api/storage", json={"enabled": False, "account": None, "container": None})
-    assert disabled.json() == {"enabled": False, "account": None, "container": None}
-    assert client.get("/api/files").json()["code"] == "storage_not_configured"
-    assert client.put("/api/storage", json=before).json() == before
 
 
 def test_the_audit_log_is_read_by_time(local):

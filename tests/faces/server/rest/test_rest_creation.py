@@ -35,7 +35,11 @@ def ended(client: httpx.Client, answer: httpx.Response) -> dict:
 def test_a_database_is_made_of_the_object_of_a_bim_and_is_that_object(client):
     document = {"name": "Sales", "compatibilityLevel": 1550, "model": MODEL}
     job = ended(client, client.post("/api/databases", json=document))
-    assert (job["kind"], job["state"], job["result"]) == ("create", "succeeded", {"database": "Sales", "id": "Sales"})
+    assert (job["kind"], job["state"], job["result"]) == (
+        "create",
+        "succeeded",
+        {"database": "Sales", "id": "Sales", "warnings": []},
+    )
     said = client.get("/api/databases/Sales/model").json()
     assert (said["name"], said["compatibilityLevel"], said["model"]["tables"]) == ("Sales", 1550, MODEL["tables"])
 

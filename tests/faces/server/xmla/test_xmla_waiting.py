@@ -10,7 +10,7 @@ from faces.server.services import ADMINISTRATOR, local_server
 from faces.server.xmla import xmla_wire as wire
 from tabvault.jobs.access.principal import Principal
 from tabvault.jobs.operations.caller import Caller
-from tabvault.jobs.operations.operations import Task
+from tabvault.jobs.operations.task import Task
 from tabvault.jobs.runner.exclusion import JobKind
 
 if TYPE_CHECKING:

@@ -116,9 +116,19 @@ class ServerConnection:
         self.url = urllib.parse.urlunsplit((parts.scheme, parts.netloc, self._path, "", ""))
         if parts.scheme == "https":
             self._context = _context(ca_file, certificate)
-        elif authorization is not None and not is_loopback(self._host):
+        elif authorization is not None:
+            self.check_secured("the log-in")
+
+    def check_secured(self, what: str) -> None:
+        """
+        Refuse to send *what* where others could read it.
+
+        Raises:
+            ServerNotSecuredError: it would cross a network in the clear.
+        """
+        if self._context is None and not is_loopback(self._host):
             raise ServerNotSecuredError(
-                f"the log-in to {self.url} would cross the network in the clear", hint="connect with https"
+                f"{what} to {self.url} would cross the network in the clear", hint="connect with https"
             )
 
     def get(self, path: str, **query: str | int) -> Any:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tabvault.errors import NotAuthenticatedError, PasswordError
 from tabvault.faces.cli import passwords
 
 if TYPE_CHECKING:
     from tabvault.faces.cli.target import Server
-
-API_KEY_VARIABLE: Final = "TABVAULT_API_KEY"
 
 
 def authorization(server: Server) -> str | None:
@@ -27,7 +25,7 @@ def authorization(server: Server) -> str | None:
     if server.user is not None:
         password = _password(server.user, server.login_password_file)
         return f"Basic {base64.b64encode(f'{server.user}:{password}'.encode()).decode('ascii')}"
-    key = os.environ.get(API_KEY_VARIABLE)
+    key = os.environ.get(server.api_key_variable)
     if server.api_key_file is not None:
         key = passwords.read_password(server.api_key_file)
     if not key:

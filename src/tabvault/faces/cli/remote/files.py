@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from tabvault.errors import ObjectExistsError, ObjectNotFoundError, StoreUnavailableError
 from tabvault.faces.cli.remote.connection import quoted, unexpected
 from tabvault.formats.byte_source import check_range
+from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
+from tabvault.jobs.file_details import FileDetails
 from tabvault.storage.contract import ObjectInfo
 from tabvault.storage.names import check_object_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from tabvault.faces.cli.remote.connection import Answer, Sending, ServerConnection
 
 _SKIPPED_BYTE_COUNT_MAX: Final = 256 << 10
 """What is read away to get on, rather than asking again."""
+
+_DESCRIBED_COUNT: Final = 100
+"""Files that are described by one answer: each may take a quarter of a second."""
 
 
 class RemoteStore:
@@ -30,13 +35,34 @@ class RemoteStore:
     def __init__(self, connection: ServerConnection) -> None:
         self._connection = connection
 
-    def list(self) -> Iterator[ObjectInfo]:
-        """All files, by name."""
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """The files whose names begin with *prefix*, by name."""
+        query = {"prefix": prefix} if prefix else {}
         after: str | None = ""
         while after is not None:
-            page = self._connection.get("/files", **({"after": after} if after else {}))
+            page = self._connection.get("/files", **query, **({"after": after} if after else {}))
             yield from (self._info(file) for file in page["files"])
             after = page["next"]
+
+    def described(self, folder: str | None, *, details: bool) -> tuple[Sequence[StoredFolder], Sequence[DescribedFile]]:
+        """What is in a folder, all files for None; and where that is asked for what each is."""
+        query: dict[str, str | int] = {} if folder is None else {"folder": folder or "/"}
+        if details:
+            query |= {"details": "true", "limit": _DESCRIBED_COUNT}
+        folders: list[StoredFolder] = []
+        files: list[DescribedFile] = []
+        after: str | None = ""
+        while after is not None:
+            page = self._connection.get("/files", **query, **({"after": after} if after else {}))
+            try:
+                folders += [StoredFolder(**one | {"last_modified": _moment(one)}) for one in page["folders"]]
+                for file in page["files"]:
+                    found = None if file["details"] is None else FileDetails(**file["details"])
+                    files.append(DescribedFile(self._info(file), found))
+            except (KeyError, TypeError, ValueError):
+                raise unexpected(self._connection.url) from None
+            after = page["next"]
+        return folders, files
 
     def info(self, name: str) -> ObjectInfo:
         """
@@ -83,8 +109,7 @@ class RemoteStore:
 
     def _info(self, file: Any) -> ObjectInfo:
         try:
-            modified = datetime.datetime.fromisoformat(file["last_modified"])
-            return ObjectInfo(str(file["name"]), int(file["byte_count"]), modified, str(file["etag"]))
+            return ObjectInfo(str(file["name"]), int(file["byte_count"]), _moment(file), str(file["etag"]))
         except (KeyError, TypeError, ValueError):
             raise unexpected(self._connection.url) from None
 
@@ -208,6 +233,10 @@ class RemoteUpload:
         """
         self._sending.finish()
         return self._store.info(self._name)
+
+
+def _moment(document: Any) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(document["last_modified"])
 
 
 def quoted_name(name: str) -> str:

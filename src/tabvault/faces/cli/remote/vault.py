@@ -8,25 +8,28 @@ A backup in its storage is looked into and verified by the server, and queried i
 from __future__ import annotations
 
 import contextlib
-import datetime
 import http.client
 import json
 import secrets
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
 
-from tabvault.errors import ObjectNotFoundError, TabvaultError
+from tabvault.errors import ObjectNotFoundError
+from tabvault.faces.cli.remote.backup_storage import probe_of
 from tabvault.faces.cli.remote.connection import broken_off, quoted, unexpected
+from tabvault.faces.cli.remote.documents import built, expected, with_times
 from tabvault.faces.cli.remote.files import RemoteStore
 from tabvault.faces.cli.remote.tables import export_database
+from tabvault.faces.cli.remote.uploads import upload_file
 from tabvault.faces.cli.remote.waiting import result_of_job
 from tabvault.formats.byte_source import pieces
 from tabvault.jobs.backup import BackupResult
 from tabvault.jobs.database_name import STORAGE_PREFIX, check_database_name
 from tabvault.jobs.export import export_tables
+from tabvault.jobs.file_or_database import default_database_name, is_file
 from tabvault.jobs.inspect import Inspection, RoleSummary, TableSummary
 from tabvault.jobs.listing import DatabaseListing
 from tabvault.jobs.model_creation import CreationResult, count_of, name_taken
@@ -38,21 +41,25 @@ from tabvault.jobs.query import Answer
 from tabvault.jobs.query import query as query_opened
 from tabvault.jobs.reading import OpenDatabase
 from tabvault.jobs.restore import RestoreResult
-from tabvault.jobs.vault import Vault, default_database_name, is_file
+from tabvault.jobs.vault import Vault
 from tabvault.jobs.verification import Condition, Verification
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.settings import BackupStorageSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from tabvault.faces.cli.remote.connection import Answer as HttpAnswer
     from tabvault.faces.cli.remote.connection import ServerConnection
     from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.export import ExportedFile, ExportFormat
+    from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
     from tabvault.jobs.landing import ReadWriteMode, Security
     from tabvault.jobs.processing.request import RefreshRequest
     from tabvault.jobs.progress import Progress
+    from tabvault.jobs.storage_probe import Probe
+    from tabvault.storage.contract import ObjectInfo
 
 _ARROW: Final = "application/vnd.apache.arrow.stream"
 _END_MARK: Final = b"\xff\xff\xff\xff\0\0\0\0"
@@ -81,11 +88,35 @@ class RemoteVault:
         """Where the server's backups go."""
         return self._built(BackupStorageSettings, self._connection.get("/storage"))
 
+    def files(self, folder: str | None, *, details: bool) -> tuple[Sequence[StoredFolder], Sequence[DescribedFile]]:
+        """What is in a folder of the server's storage; all files for None."""
+        return self.store.described(folder, details=details)
+
+    def upload(
+        self,
+        name: str,
+        source: ByteSource,
+        *,
+        replace: bool,
+        key: str,
+        progress: Callable[[Progress], None] | None,
+    ) -> ObjectInfo:
+        """A file of this machine into the server's storage; see :func:`~.uploads.upload_file`."""
+        upload_file(self._connection, name, source, replace=replace, key=key, meter=ProgressMeter(progress))
+        return self.store.info(name)
+
+    def check_storage(self) -> Probe:
+        """What a probe of the server's backup storage finds."""
+        return probe_of(self._connection.send("POST", "/storage/check", {}), self._connection.url)
+
     def databases(self) -> list[DatabaseListing]:
         """Every database that the user may know of."""
         document = self._connection.get("/databases")
         with self._expected():
-            return [self._built(DatabaseListing, _with_times(one)) for one in document["databases"]]
+            return [
+                self._built(DatabaseListing, with_times(one, "restored", "last_backup"))
+                for one in document["databases"]
+            ]
 
     def database_name(self, database: str) -> str:
         """The name of the database that *database* names."""
@@ -198,6 +229,7 @@ class RemoteVault:
                 table_count=count_of(definition, "Table"),
                 measure_count=count_of(definition, "Measure"),
                 replaced=bool(existing),
+                warnings=tuple(str(warning) for warning in made["warnings"]),
             )
 
     def script(self, database: str) -> dict[str, Any]:
@@ -339,21 +371,11 @@ class RemoteVault:
         with contextlib.suppress(ObjectNotFoundError):
             self.store.remove(name)
 
-    @contextlib.contextmanager
-    def _expected(self) -> Iterator[None]:
-        """Around what takes an answer apart: one that is of another shape is not a server's of this version."""
-        try:
-            yield
-        except TabvaultError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise unexpected(self._connection.url) from None
+    def _expected(self) -> AbstractContextManager[None]:
+        return expected(self._connection.url)
 
     def _built(self, kind: type[_Result], document: Any) -> _Result:
-        """The dataclass *kind* of a JSON object; a newer server may say more than we know."""
-        with self._expected():
-            values = {field.name: document[field.name] for field in fields(kind)}  # type: ignore[arg-type]
-            return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        return built(kind, document, self._connection.url)
 
 
 class _Stream:
@@ -374,11 +396,3 @@ class _Stream:
     def has_end_mark(self) -> bool:
         """Whether what was read last is the mark that stands behind the last batch."""
         return self._tail == _END_MARK
-
-
-def _with_times(listing: dict[str, Any]) -> dict[str, Any]:
-    """The members that are times as times."""
-    times = {name: listing[name] for name in ("restored", "last_backup")}
-    return listing | {
-        name: None if text is None else datetime.datetime.fromisoformat(text) for name, text in times.items()
-    }

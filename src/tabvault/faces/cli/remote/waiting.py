@@ -53,7 +53,11 @@ def result_of_job(
         KeyboardInterrupt: it was cancelled; a note says what became of it.
         TabvaultError: why it failed, or why it cannot be asked for.
     """
-    job = connection.send(method, path, options)
+    return result_of(connection, connection.send(method, path, options), progress)
+
+
+def result_of(connection: ServerConnection, job: Any, progress: Callable[[Progress], None] | None) -> Any:
+    """Wait for the end of *job*, as the server shows it; the rest as :func:`result_of_job`."""
     job_path = f"/jobs/{quoted(_member(connection, job, 'id'))}"
     wait_s = _FIRST_WAIT_S
     try:

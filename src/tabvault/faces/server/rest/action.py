@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeV
 
 from tabvault.faces.server.rest.models import NoParameters
 from tabvault.jobs.operations.administration import Administration
-from tabvault.jobs.operations.files import Files
 from tabvault.jobs.operations.job_access import JobAccess
 
 if TYPE_CHECKING:
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tabvault.faces.server.service import Service
+    from tabvault.faces.server.storage_turns import StorageTurns
     from tabvault.jobs.operations.caller import Caller
+    from tabvault.jobs.operations.files import Files
+    from tabvault.jobs.operations.transfers import Transfers
 
 BODY_BYTE_COUNT_MAX: Final = 1 << 20
 """Far more than most requests need; the longest of them is a firewall with all its rules."""
@@ -55,10 +57,21 @@ class Call(Generic[BodyT, QueryT]):
         """Of the server."""
         return Administration(self.service.vault, self.service.access, self.service.audit)
 
-    @cached_property
+    @property
     def files(self) -> Files:
         """Of the backup container."""
-        return Files(self.service.vault, self.service.audit)
+        return self.service.files
+
+    @property
+    def transfers(self) -> Transfers:
+        """Uploads into the backup container that may be cut off."""
+        return self.service.transfers
+
+    @property
+    def storage_turns(self) -> StorageTurns:
+        """Threads that may wait for the backup storage."""
+        turns: StorageTurns = self.request.app.state.storage_turns
+        return turns
 
     @cached_property
     def jobs(self) -> JobAccess:
@@ -98,6 +111,8 @@ class Action:
         headers: of a successful answer, by name with what they say.
         refusals: statuses that this action may answer besides those that every one may.
         body_byte_count_max: how long a JSON body may be.
+        is_transfer: whether it is about files of the backup storage: its network rules are asked first then.
+        asks_storage: whether it may have to wait for the backup storage, as every transfer may.
     """
 
     method: Method
@@ -110,3 +125,5 @@ class Action:
     headers: Mapping[str, str] = field(default_factory=dict)
     refusals: tuple[int, ...] = ()
     body_byte_count_max: int = BODY_BYTE_COUNT_MAX
+    is_transfer: bool = False
+    asks_storage: bool = False

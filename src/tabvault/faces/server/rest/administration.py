@@ -1,4 +1,4 @@
-"""For administrators: the backup storage's settings, the audit log, users, keys, the firewall, identity providers."""
+"""For administrators: the audit log, users, keys, the firewall, identity providers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from tabvault.faces.server.rest.models import (
     ProviderRequest,
     ProvidersRequest,
     RuleRequest,
-    StorageRequest,
     UserChangeRequest,
     UserRequest,
     UsersKeysParameters,
@@ -26,7 +25,6 @@ from tabvault.faces.server.rest.models import (
 from tabvault.faces.server.rest.problems import HttpError
 from tabvault.storage.server_state.firewall_rules import FirewallRule, FirewallSettings
 from tabvault.storage.server_state.identity_providers import IdentityProvider
-from tabvault.storage.settings import BackupStorageSettings
 
 if TYPE_CHECKING:
     from tabvault.storage.server_state.accounts import ApiKeyRecord, UserRecord
@@ -39,18 +37,6 @@ def audit(call: Call[None, AuditParameters]) -> Answer:
     query = call.query
     lines = call.administration.audit_lines(call.caller, since=query.since, until=query.until, limit=query.limit)
     return Answer(answers.AuditLines(lines=[answers.AuditLine.model_validate(line) for line in lines]))
-
-
-def storage(call: Plain) -> Answer:
-    """Show where backups go. For server administrators."""
-    return Answer(answers.Storage.model_validate(call.administration.storage(call.caller)))
-
-
-def configure_storage(call: Call[StorageRequest, NoParameters]) -> Answer:
-    """Set where backups go, and make the container. For server administrators."""
-    body = call.body
-    settings = BackupStorageSettings(body.enabled, body.account, body.container)
-    return Answer(answers.Storage.model_validate(call.administration.configure_storage(call.caller, settings)))
 
 
 # ---- users

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
-from typing import Annotated, Any, Literal
+import datetime  # noqa: TC003 - pydantic looks at annotations
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, RootModel
+from pydantic import RootModel
 
-from tabvault.jobs.listing import BackupState  # noqa: TC001 - pydantic looks at annotations
+from tabvault.faces.server.rest.content import Content, Moment
+from tabvault.faces.server.rest.storage_answers import Storage, StorageCheck  # noqa: TC001 - pydantic looks at annotations
+from tabvault.jobs.file_details import Encryption, FileKind  # noqa: TC001 - pydantic looks at annotations
+from tabvault.jobs.listing import BackupState  # noqa: TC001 - likewise
 from tabvault.jobs.processing.source_listing import CredentialState  # noqa: TC001 - likewise
 from tabvault.jobs.runner.exclusion import JobKind  # noqa: TC001 - likewise
 from tabvault.storage.server_state.audit_line import Phase  # noqa: TC001 - likewise
 from tabvault.storage.server_state.job import JobState  # noqa: TC001 - likewise
 
-Moment = Annotated[
-    datetime.datetime,
-    PlainSerializer(lambda moment: moment.isoformat(), return_type=str),
-    Field(json_schema_extra={"format": "date-time"}),
-]
-
-
-class Content(BaseModel):
-    """A JSON object in an answer; made from any object with attributes of its members' names."""
-
-    model_config = ConfigDict(from_attributes=True, frozen=True)
-
-
 # ---- the server and its databases
-
-
-class Storage(Content):
-    """Where backups go."""
-
-    enabled: bool
-    account: str | None
-    container: str | None
 
 
 class Asker(Content):
@@ -46,14 +28,21 @@ class Asker(Content):
 
 
 class Server(Content):
-    """The server. `storage` is for server administrators, and null for others."""
+    """
+    The server. `storage` and its last check are for server administrators, and null for others.
+
+    The check is null, too, as long as none was made: the first comes shortly after the start, the others hourly. A
+    server that is `paused` begins no jobs.
+    """
 
     name: str
     version: str
     engine_version: str
     started: Moment
+    paused: bool
     user: Asker
     storage: Storage | None
+    storage_check: StorageCheck | None
 
 
 class Database(Content):
@@ -228,20 +217,64 @@ class SourceFolders(Content):
 # ---- files
 
 
+class FileDetails(Content):
+    """What a file is, by a look at its beginning. Null is unknown; `remark` says why, or what is wrong."""
+
+    kind: FileKind
+    encryption: Encryption | None
+    compressed: bool | None
+    database: str | None
+    id: str | None
+    compatibility_level: int | None
+    compatible: bool | None
+    made_by: str | None
+    remark: str | None
+
+
 class File(Content):
-    """A file of the backup storage."""
+    """A file of the backup storage. `details` is null where nobody asked for it."""
 
     name: str
     byte_count: int
     last_modified: Moment
     etag: str
+    details: FileDetails | None = None
+
+
+class Folder(Content):
+    """A folder of the backup storage, with all that is below it. Its name ends with a slash."""
+
+    name: str
+    file_count: int
+    byte_count: int
+    last_modified: Moment
 
 
 class Files(Content):
-    """Files, by name. There are more of them where `next` is not null: ask for those `after` it."""
+    """Folders and files, each by name. There are more where `next` is not null: ask for those `after` it."""
 
+    folders: list[Folder]
     files: list[File]
     next: str | None
+
+
+class Upload(Content):
+    """An upload that may be cut off and go on; `etag` is that of the file when it is there, null before."""
+
+    id: str
+    container: str
+    name: str
+    byte_count: int
+    received_byte_count: int
+    created: Moment
+    expires: Moment
+    etag: str | None
+
+
+class Uploads(Content):
+    """All uploads, the oldest first."""
+
+    uploads: list[Upload]
 
 
 class InspectedTable(Content):
@@ -375,6 +408,15 @@ class Firewall(Content):
 
     enabled: bool
     rules: list[Rule]
+
+
+class StorageNetwork(Content):
+    """From where files may be put and got; `words` are those of the portal of Azure. The machine itself always may."""
+
+    public_network_access: Literal["Enabled", "Disabled"]
+    default_action: Literal["Allow", "Deny"]
+    ip_rules: list[str]
+    words: str
 
 
 class Provider(Content):

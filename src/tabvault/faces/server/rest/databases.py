@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse
 
 from tabvault.errors import FormatError, StorageError
-from tabvault.faces.server.rest import answers
+from tabvault.faces.server.rest import answers, storage_answers
 from tabvault.faces.server.rest.action import Answer, Call
 from tabvault.faces.server.rest.jobs import submitted
 from tabvault.faces.server.rest.models import NoParameters
@@ -34,14 +34,17 @@ def server(call: Plain) -> Answer:
     principal = call.caller.principal
     storage = call.administration.storage(call.caller) if principal.is_server_administrator else None
     service = call.service
+    check = None if storage is None else service.storage_watch.last
     return Answer(
         answers.Server(
             name=service.name,
             version=version("tabvault"),
             engine_version=service.engine_version,
             started=service.started,
+            paused=service.pausing.is_paused,
             user=answers.Asker.model_validate(principal),
-            storage=None if storage is None else answers.Storage.model_validate(storage),
+            storage=None if storage is None else storage_answers.Storage.model_validate(storage),
+            storage_check=None if check is None else storage_answers.StorageCheck.model_validate(check),
         )
     )
 
@@ -81,7 +84,7 @@ def create(call: Call[CreationRequest, CreationParameters]) -> Answer | Response
     body = call.body
     definition = definition_of({"model": body.model}, name=body.name, compatibility_level=body.compatibility_level)
     assert definition.compatibility_level is not None, "the definition has a level"
-    task = call.service.operations.create(
+    task = call.service.operations.databases.create(
         call.caller,
         definition.name,
         compatibility_level=definition.compatibility_level,
@@ -93,7 +96,7 @@ def create(call: Call[CreationRequest, CreationParameters]) -> Answer | Response
 
 def drop(call: Plain) -> Answer | Response:
     """Drop a database, by a job. Its backups stay. For its administrators."""
-    return submitted(call, call.service.operations.drop(call.caller, call.path["name"]))
+    return submitted(call, call.service.operations.databases.drop(call.caller, call.path["name"]))
 
 
 def _store(call: Plain) -> ObjectStore | None:

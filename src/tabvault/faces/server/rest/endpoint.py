@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -19,8 +18,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from tabvault.errors import RequestError
-from tabvault.faces.server.authentication import caller_of
+from tabvault.faces.server.authentication import address_of, caller_of
 from tabvault.faces.server.body import drop_body, read_body
+from tabvault.faces.server.json_body import invalid, parse_json
 from tabvault.faces.server.rest.action import BODY_BYTE_COUNT_MAX, Answer, Call, Content
 from tabvault.faces.server.rest.problems import HttpError, problem_response
 
@@ -36,7 +36,6 @@ _DROPPED_BYTE_COUNT_MAX: Final = 16 << 20
 """How much of a refused body is read away: an answer before the end of a request makes some clients lose it."""
 
 _JSON: Final = "application/json"
-_CONSTANTS: Final = "NaN and Infinity are no JSON"
 
 
 def endpoint(route: str, actions: Mapping[str, Action]) -> Callable[[Request], Awaitable[Response]]:
@@ -64,6 +63,8 @@ def instance_of(request: Request) -> str:
 
 
 async def _answer(request: Request, service: Service, action: Action) -> Response:
+    if action.is_transfer:
+        service.access.storage_network.check(address_of(request))
     caller = await caller_of(request, service, "rest")
     path = {name: _decoded(value) for name, value in request.path_params.items()}
     query = _query(request, action)
@@ -71,6 +72,8 @@ async def _answer(request: Request, service: Service, action: Action) -> Respons
     call: Call[Any, Any] = Call(service, caller, request, path, body, query)
     if inspect.iscoroutinefunction(action.handler):
         result = await action.handler(call)
+    elif action.is_transfer or action.asks_storage:
+        result = await call.storage_turns.begin(action.handler, call)
     else:
         result = await run_in_threadpool(action.handler, call)
     return _response(result, action)
@@ -93,7 +96,7 @@ def _query(request: Request, action: Action) -> BaseModel:
     try:
         return action.query.model_validate(values)
     except ValidationError as error:
-        raise _invalid(error) from None
+        raise invalid(error) from None
 
 
 async def _body(request: Request, action: Action) -> BaseModel | None:
@@ -108,47 +111,7 @@ async def _body(request: Request, action: Action) -> BaseModel | None:
     if isinstance(action.body, Content):
         return None
     data = await read_body(request, action.body_byte_count_max)
-    return await run_in_threadpool(_parsed, action.body, data)
-
-
-def _parsed(model: type[BaseModel], data: bytes) -> BaseModel:
-    try:
-        # What the library lets pass: a member that stands twice, numbers that are none.
-        json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_refuse_constant)
-        return model.model_validate_json(data)
-    except ValidationError as error:
-        raise _invalid(error) from None
-    except UnicodeDecodeError:
-        raise RequestError("the body is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise RequestError(
-            f"the body is not JSON: {error.msg.lower()}", line=error.lineno, column=error.colno
-        ) from None
-    except RecursionError:
-        raise RequestError("the body is nested too deeply") from None
-    except ValueError:  # an integer of more digits than Python reads
-        raise RequestError("the body holds a number that is too long") from None
-
-
-def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise RequestError("the member is there twice", path=twice[:100])
-    return members
-
-
-def _refuse_constant(_text: str) -> object:
-    raise RequestError(_CONSTANTS)
-
-
-def _invalid(error: ValidationError) -> RequestError:
-    """The first thing that is wrong, and where; never the value that is wrong."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = ".".join(str(part) for part in first["loc"])[:200]
-    message = first["msg"].removeprefix("Value error, ")
-    return RequestError(f"{message[:1].lower()}{message[1:]}", path=path or None)
+    return await run_in_threadpool(parse_json, action.body, data)
 
 
 def _response(result: Answer | Response, action: Action) -> Response:

@@ -66,7 +66,7 @@ def password_text(password: SecretStr | None) -> str | None:
 def back_up(call: Call[BackupRequest, NoParameters]) -> Answer | Response:
     """Back a database up into the backup storage, by a job. For its administrators."""
     body = call.body
-    task = call.service.operations.backup(
+    task = call.service.operations.backups.backup(
         call.caller,
         call.path["name"],
         body.file,
@@ -97,7 +97,7 @@ def restore(call: Call[NamingRestoreRequest, NoParameters]) -> Answer | Response
 
 def _restore(call: Call[Any, NoParameters], database: str | None) -> Answer | Response:
     body: RestoreRequest = call.body
-    task = call.service.operations.restore(
+    task = call.service.operations.backups.restore(
         call.caller,
         body.file,
         database,
@@ -113,13 +113,13 @@ def _restore(call: Call[Any, NoParameters], database: str | None) -> Answer | Re
 
 def verify_database(call: Call[NoOptions, NoParameters]) -> Answer | Response:
     """Read and check everything of a database, by a job. For its administrators."""
-    return submitted(call, call.service.operations.verify(call.caller, call.path["name"]))
+    return submitted(call, call.service.operations.backups.verify(call.caller, call.path["name"]))
 
 
 def verify_file(call: Call[FileRequest, NoParameters]) -> Answer | Response:
     """Read and check everything of a backup file, by a job. For server administrators."""
     body = call.body
-    task = call.service.operations.verify_file(call.caller, body.file, password_text(body.password))
+    task = call.service.operations.backups.verify_file(call.caller, body.file, password_text(body.password))
     return submitted(call, task)
 
 

@@ -32,6 +32,7 @@ from tabvault.storage.names import NAME_CHARACTER_COUNT_MAX
 from tabvault.storage.server_state.firewall_rules import RULE_COUNT_MAX
 from tabvault.storage.server_state.identity_providers import PROVIDER_COUNT_MAX
 from tabvault.storage.server_state.job import JobState  # noqa: TC001 - likewise
+from tabvault.storage.server_state.network_rules import IP_RULE_COUNT_MAX
 
 QUERY_CHARACTER_COUNT_MAX: Final = 256 * 1024
 TIMEOUT_S_MAX: Final = 86_400
@@ -278,8 +279,20 @@ class FilesParameters(Parameters):
     """Which files."""
 
     prefix: str = Field("", max_length=NAME_CHARACTER_COUNT_MAX, description="What their names begin with.")
-    after: str = Field("", max_length=NAME_CHARACTER_COUNT_MAX, description="Only names behind this one.")
+    folder: str | None = Field(
+        None,
+        max_length=NAME_CHARACTER_COUNT_MAX,
+        description="Only what is in this folder, its folders first; `/` is the container.",
+    )
+    details: Flag = Field(False, description="What each file is, and which database is in it.")
+    after: str = Field("", max_length=NAME_CHARACTER_COUNT_MAX, description="Only what comes behind this name.")
     limit: Count = Field(1000, ge=1, le=10_000, description="So many at most.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.folder is not None and self.prefix:
+            raise ValueError("a folder and a prefix exclude each other")
+        return self
 
 
 class UploadParameters(Parameters):
@@ -299,15 +312,15 @@ class AuditParameters(Parameters):
     limit: Count = Field(100, ge=1, le=10_000, description="So many at most, the latest.")
 
 
-class StorageRequest(Body):
-    """Where backups go."""
+class NetworkRequest(Body):
+    """From where files may be put and got."""
 
-    enabled: bool
-    account: Text | None = Field(
-        description="Folder on the server that is the storage account; relative to the data folder, unless absolute."
+    public_network_access: Literal["Enabled", "Disabled"] = Field(
+        "Enabled", description="Disabled lets nobody in but the machine itself."
     )
-    container: Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9])+$", min_length=3, max_length=63)] | None = Field(
-        description="Container in it. It is made if it is not there."
+    default_action: Literal["Allow", "Deny"] = Field(description="What happens to an address without a rule.")
+    ip_rules: tuple[Text, ...] = Field(
+        (), max_length=IP_RULE_COUNT_MAX, description="Addresses and CIDR ranges that are let in."
     )
 
 

@@ -27,6 +27,7 @@ _VARIABLES: Final = {
     "name": "Name; a slash in it is written `%2F`.",
     "id": "As it stands in the answer that made it.",
     "path": "Name in the backup storage, folders allowed.",
+    "container": "The container that backups are in.",
     "source": "Name of the data source; a slash in it is written `%2F`.",
 }
 _REFUSALS: Final[Mapping[int, str]] = {
@@ -36,6 +37,7 @@ _REFUSALS: Final[Mapping[int, str]] = {
     404: "There is no such thing, or the caller may not know of it.",
     406: "None of the forms that there are is acceptable.",
     409: "Something is in the way.",
+    412: "The file is not the one that a header of the request names.",
     413: "The body is too large.",
     415: "The body is not of the type that is taken here.",
     416: "The file does not have these bytes.",

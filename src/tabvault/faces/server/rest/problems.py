@@ -39,6 +39,7 @@ HTTP_CODES: Final[Mapping[int, tuple[str, str]]] = {
     405: ("method_not_allowed", "That cannot be done with what is at this path"),
     406: ("not_acceptable", "No answer of an acceptable type can be made"),
     409: ("conflict", "Something is in the way"),
+    412: ("precondition_failed", "The file is not, or no longer, the one that the request is about"),
     415: ("unsupported_media_type", "The body is not of the type that is taken here"),
     416: ("range_not_satisfiable", "The file does not have these bytes"),
 }

@@ -16,7 +16,9 @@ from starlette.routing import Match, Mount, Route, Router
 
 from tabvault.faces.server.rest import (
     administration,
+    aliases,
     answers,
+    backup_storage,
     data_sources,
     databases,
     files,
@@ -24,6 +26,9 @@ from tabvault.faces.server.rest import (
     models,
     queries,
     refreshes,
+    storage_answers,
+    storage_models,
+    storage_transfers,
 )
 from tabvault.faces.server.rest.action import Action, Content
 from tabvault.faces.server.rest.endpoint import endpoint, instance_of
@@ -47,6 +52,12 @@ _LOCATION: Final = {"Location": "Where it is."}
 _MODEL_BYTE_COUNT_MAX: Final = 64 << 20
 """A model of ten thousand measures has some millions of bytes."""
 _OCTETS: Final = Content((files.OCTETS,))
+_PARTIAL: Final = Content((storage_transfers.PARTIAL, files.OCTETS))
+_FILE_HEADERS: Final = {
+    "ETag": "Changes with the content.",
+    "Last-Modified": "When it was written.",
+    "Accept-Ranges": "`bytes`",
+}
 
 
 def openapi(_call: Call[Any, Any]) -> Response:
@@ -163,14 +174,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
         answer=answers.SourceFolders,
     ),
     # files
-    Action("GET", "/files", files.files, query=models.FilesParameters, answer=answers.Files),
+    Action("GET", "/files", files.files, query=models.FilesParameters, answer=answers.Files, is_transfer=True),
     Action(
         "GET",
         "/files/{path}",
         files.get,
         answer=_OCTETS,
-        headers={"ETag": "Changes with the content.", "Accept-Ranges": "`bytes`"},
-        refusals=(416,),
+        headers=_FILE_HEADERS,
+        refusals=(412, 416),
+        is_transfer=True,
     ),
     Action(
         "PUT",
@@ -181,9 +193,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
         answer=answers.File,
         status=201,
         headers=_LOCATION,
-        refusals=(409, 507),
+        refusals=(409, 412, 422, 507),
+        is_transfer=True,
     ),
-    Action("DELETE", "/files/{path}", files.remove, status=204),
+    Action("DELETE", "/files/{path}", files.remove, status=204, refusals=(412,), is_transfer=True),
     _task("POST", "/restores", jobs.restore, models.NamingRestoreRequest, 404, 422),
     _task("POST", "/verifications", jobs.verify_file, models.FileRequest),
     Action(
@@ -193,6 +206,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         body=models.FileRequest,
         answer=answers.Inspected,
         refusals=(404, 422),
+        asks_storage=True,
     ),
     # jobs
     Action("GET", "/jobs", jobs.jobs, query=models.JobsParameters, answer=answers.Jobs, refusals=(404,)),
@@ -200,8 +214,72 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("DELETE", "/jobs/{id}", jobs.cancel, answer=answers.Job),
     # administration
     Action("GET", "/audit", administration.audit, query=models.AuditParameters, answer=answers.AuditLines),
-    Action("GET", "/storage", administration.storage, answer=answers.Storage),
-    Action("PUT", "/storage", administration.configure_storage, body=models.StorageRequest, answer=answers.Storage),
+    Action("GET", "/storage", backup_storage.storage, answer=storage_answers.Storage),
+    Action(
+        "PUT",
+        "/storage",
+        backup_storage.configure_storage,
+        body=storage_models.StorageRequest,
+        answer=storage_answers.SavedStorage,
+        refusals=(409, 507),
+        asks_storage=True,
+    ),
+    Action("GET", "/storage/accounts", backup_storage.accounts, answer=storage_answers.StorageAccounts),
+    Action(
+        "POST",
+        "/storage/accounts",
+        backup_storage.add_account,
+        body=storage_models.StorageAccountRequest,
+        answer=storage_answers.StorageAccount,
+        status=201,
+        headers=_LOCATION,
+        refusals=(409,),
+        asks_storage=True,
+    ),
+    Action(
+        "DELETE",
+        "/storage/accounts/{name}",
+        backup_storage.remove_account,
+        status=204,
+        refusals=(409,),
+        asks_storage=True,
+    ),
+    Action(
+        "GET",
+        "/storage/accounts/{name}/containers",
+        backup_storage.containers,
+        query=storage_models.ContainersParameters,
+        answer=storage_answers.StorageContainers,
+        refusals=(409,),
+        asks_storage=True,
+    ),
+    Action(
+        "POST",
+        "/storage/accounts/{name}/containers",
+        backup_storage.create_container,
+        body=storage_models.ContainerRequest,
+        answer=storage_answers.StorageContainer,
+        status=201,
+        refusals=(409, 507),
+        asks_storage=True,
+    ),
+    Action("GET", "/storage/network", storage_transfers.network, answer=answers.StorageNetwork),
+    Action(
+        "PUT",
+        "/storage/network",
+        storage_transfers.set_network,
+        body=models.NetworkRequest,
+        answer=answers.StorageNetwork,
+    ),
+    Action(
+        "POST",
+        "/storage/check",
+        backup_storage.check_storage,
+        body=models.NoOptions,
+        answer=storage_answers.StorageCheck,
+        refusals=(409,),
+        asks_storage=True,
+    ),
     Action("GET", "/users", administration.users, answer=answers.Users),
     Action(
         "POST",
@@ -239,6 +317,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("PUT", "/firewall", administration.replace_firewall, body=models.FirewallRequest, answer=answers.Firewall),
     Action("PUT", "/firewall/rules/{name}", administration.put_rule, body=models.RuleRequest, answer=answers.Firewall),
     Action("DELETE", "/firewall/rules/{name}", administration.remove_rule, status=204),
+    Action("GET", "/aliases", aliases.aliases, answer=aliases.Aliases),
+    Action("PUT", "/aliases/{name}", aliases.put, body=aliases.AliasRequest, answer=aliases.Aliases),
+    Action("DELETE", "/aliases/{name}", aliases.remove, status=204),
     Action("GET", "/identity-providers", administration.providers, answer=answers.Providers),
     Action(
         "PUT",
@@ -247,6 +328,65 @@ ACTIONS: Final[tuple[Action, ...]] = (
         body=models.ProvidersRequest,
         answer=answers.Providers,
     ),
+    # the container by its own name: behind every other path below /storage
+    Action(
+        "PUT",
+        "/storage/{container}/{path}",
+        storage_transfers.put,
+        body=_OCTETS,
+        answer=answers.File,
+        status=201,
+        headers={**_LOCATION, "ETag": "Changes with the content."},
+        refusals=(409, 412, 422, 507),
+        is_transfer=True,
+    ),
+    Action(
+        "GET",
+        "/storage/{container}/{path}",
+        storage_transfers.get,
+        answer=_OCTETS,
+        headers=_FILE_HEADERS,
+        refusals=(412, 416),
+        is_transfer=True,
+    ),
+    Action(
+        "DELETE",
+        "/storage/{container}/{path}",
+        storage_transfers.remove,
+        status=204,
+        refusals=(412,),
+        is_transfer=True,
+    ),
+    Action(
+        "POST",
+        "/storage/{container}/{path}",
+        storage_transfers.begin,
+        answer=answers.Upload,
+        status=201,
+        headers={**_LOCATION, **storage_transfers.UPLOAD_HEADERS},
+        refusals=(409, 412, 413, 507),
+        is_transfer=True,
+    ),
+    Action("GET", "/uploads", storage_transfers.uploads, answer=answers.Uploads, is_transfer=True),
+    Action(
+        "GET",
+        "/uploads/{id}",
+        storage_transfers.upload,
+        answer=answers.Upload,
+        headers=storage_transfers.UPLOAD_HEADERS,
+        is_transfer=True,
+    ),
+    Action(
+        "PATCH",
+        "/uploads/{id}",
+        storage_transfers.append,
+        body=_PARTIAL,
+        answer=answers.Upload,
+        headers=storage_transfers.UPLOAD_HEADERS,
+        refusals=(409, 412, 422, 507),
+        is_transfer=True,
+    ),
+    Action("DELETE", "/uploads/{id}", storage_transfers.cancel, status=204, refusals=(409,), is_transfer=True),
 )
 
 

@@ -48,7 +48,7 @@ def backup(service: Service, session: Session, caller: Caller, command: xmla.Bac
     """
     if command.backup_remote_partitions or command.locations:
         raise CommandNotSupportedError("remote partitions are not supported: a tabular database has none")
-    task = service.operations.backup(
+    task = service.operations.backups.backup(
         caller,
         command.database_id,
         command.file,
@@ -70,7 +70,7 @@ def restore(service: Service, session: Session, caller: Caller, command: xmla.Re
     """
     if command.locations:
         raise CommandNotSupportedError("remote partitions are not supported: a tabular database has none")
-    task = service.operations.restore(
+    task = service.operations.backups.restore(
         caller,
         command.file,
         command.database_name or command.database_id,
@@ -93,7 +93,7 @@ def location_warnings(db_storage_location: str | None) -> list[str]:
 
 def drop(service: Service, session: Session, caller: Caller, command: xmla.Delete) -> Result:
     """Delete of a database."""
-    task = service.operations.drop(caller, command.database_id or "")
+    task = service.operations.databases.drop(caller, command.database_id or "")
     run_task(service, session, caller, task)
     return Result()
 
@@ -103,7 +103,7 @@ def create_database(service: Service, session: Session, caller: Caller, command:
     name = command.name or command.id
     if not name:
         raise RequestError("a database needs a Name")
-    task = service.operations.create(
+    task = service.operations.databases.create(
         caller,
         name,
         id=command.id,
@@ -125,7 +125,7 @@ def alter_database(service: Service, session: Session, caller: Caller, command: 
     existing = [info for info, _ in service.operations.visible(caller) if info.id.casefold() == database.casefold()]
     if not existing and command.allow_create:
         name = command.name or command.id or database
-        task = service.operations.create(
+        task = service.operations.databases.create(
             caller,
             name,
             id=command.id or database,
@@ -190,7 +190,7 @@ def cancel(service: Service, session: Session, caller: Caller, command: xmla.Can
 
 def attach(service: Service, session: Session, caller: Caller, command: xmla.Attach) -> Result:
     """Attach."""
-    task = service.operations.attach(
+    task = service.operations.databases.attach(
         caller,
         command.folder,
         read_write_mode=None if command.read_write_mode is None else READ_WRITE_MODES[command.read_write_mode],
@@ -201,5 +201,5 @@ def attach(service: Service, session: Session, caller: Caller, command: xmla.Att
 
 def detach(service: Service, session: Session, caller: Caller, command: xmla.Detach) -> Result:
     """Detach."""
-    task = service.operations.detach(caller, command.database_id, password=command.password)
+    task = service.operations.databases.detach(caller, command.database_id, password=command.password)
     return with_warnings(run_task(service, session, caller, task))

@@ -27,6 +27,7 @@ from tabvault.faces.server.streamed import PiecewiseResponse
 from tabvault.faces.server.xmla.conversation import answer
 from tabvault.faces.server.xmla.faults import message_of
 from tabvault.faces.server.xmla.results import OpenAnswer, fault_answer
+from tabvault.faces.server.xmla.statements import LOCATIONS, is_file_dialog
 from tabvault.faces.server.xmla.traces import COLUMNS
 from tabvault.formats.xmla import commands, response, rowset
 from tabvault.formats.xmla.request import Execute, parse_request
@@ -71,6 +72,7 @@ async def xmla(request: Request) -> Response:
             await drop_body(request, REQUEST_BYTE_COUNT_MAX)
             return _fault(RequestError("the Content-Type of a request is text/xml"), status=415)
         body = await read_body(request, REQUEST_BYTE_COUNT_MAX)
+        service.pausing.check()
         begun = _Begun(service, caller, asyncio.get_running_loop())
         # One step to a thread and back for almost every request; each one more costs as much as a small answer.
         done = await run_in_threadpool(begun.parse, body)
@@ -121,17 +123,26 @@ class _Begun:
 
 
 def _may_wait(operation: Discover | Execute) -> bool:
-    """Whether what is asked may become a job, which waits for its turn."""
+    """Whether what is asked may become a job, which waits for its turn, or has to wait for the backup storage."""
     if not isinstance(operation, Execute):
-        return False
+        return _reads_files(operation)
     command = operation.command
     parts: tuple[BatchedCommand, ...] = command.commands if isinstance(command, commands.Batch) else (command,)
-    return any(
-        is_command(part.text)
-        if isinstance(part, commands.Statement)
-        else not isinstance(part, commands.Discover | commands.Cancel | commands.Subscribe | commands.Unsubscribe)
-        for part in parts
-    )
+    return any(_part_may_wait(part) for part in parts)
+
+
+def _part_may_wait(part: BatchedCommand) -> bool:
+    match part:
+        case commands.Statement():
+            return is_command(part.text) or is_file_dialog(part.text)
+        case commands.Discover():
+            return _reads_files(part)
+        case _:
+            return not isinstance(part, commands.Cancel | commands.Subscribe | commands.Unsubscribe)
+
+
+def _reads_files(discover: Discover) -> bool:
+    return discover.request_type.upper() == LOCATIONS
 
 
 async def _refused(request: Request, error: AccessError) -> Response:

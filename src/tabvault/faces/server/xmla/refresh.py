@@ -115,7 +115,7 @@ def _refresh(
     if session.transaction is None:
         task = refreshes.refresh(caller, database, requests)
         return list(run_task(service, session, caller, task).warnings)
-    with alteration(service, session, caller, database, service.operations.begin_refresh) as changing:
+    with alteration(service, session, caller, database, service.operations.alterations.begin_refresh) as changing:
         task = refreshes.refresh_within(caller, changing, requests)
         return list(run_task(service, session, caller, task).warnings)
 
@@ -140,7 +140,7 @@ def _requests(asked: Iterable[_Asked], parallelism: int | None = None) -> list[R
 def _metadata(service: Service, session: Session, caller: Caller, database: str) -> Iterator[Metadata]:
     """The metadata that the rows of a command refer to: with what the transaction changed before."""
     transaction = session.transaction
-    begin = service.operations.begin_refresh
+    begin = service.operations.alterations.begin_refresh
     if transaction is None:
         with begin(caller, database) as own, own.metadata() as metadata:
             yield metadata

@@ -102,7 +102,7 @@ def _opened(
 @contextlib.contextmanager
 def _opened_backup(service: Service, caller: Caller, file: str, password: str | None) -> Iterator[RowsetSource]:
     require_server_administrator(caller.principal, "look into backup files")
-    with service.operations.backup_file(file, password) as opened:
+    with service.operations.backups.open_file(file, password) as opened:
         yield RowsetSource(opened.entry, [opened.entry], opened.metadata, opened.model, opened.files)
 
 

@@ -58,12 +58,12 @@ def alteration(
         session: whose transaction it is part of.
         caller: who asks.
         database: name or id.
-        begin: begins one; :meth:`Operations.begin_alteration` by default.
+        begin: begins one; :meth:`Alterations.begin` by default.
 
     Raises:
         CommandNotSupportedError: a second database in one transaction.
     """
-    begin = begin or service.operations.begin_alteration
+    begin = begin or service.operations.alterations.begin
     transaction = session.transaction
     if transaction is None:
         with begin(caller, database) as own:
@@ -83,7 +83,7 @@ def alteration(
 
 def _commit_changes(service: Service, session: Session, caller: Caller, alteration: Alteration) -> None:
     if alteration.is_changed:
-        run_task(service, session, caller, service.operations.commit_alteration(caller, alteration))
+        run_task(service, session, caller, service.operations.alterations.commit(caller, alteration))
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def _operation(
 ) -> Result:
     match operation:
         case tmsl.Backup():
-            task = service.operations.backup(
+            task = service.operations.backups.backup(
                 caller,
                 operation.database,
                 operation.file,
@@ -123,24 +123,24 @@ def _operation(
             changes = delete_changes(path.type, path.path, place="delete.object")
             tasks.change_model(service, session, caller, path.database, changes)
         case tmsl.Delete(object=path):
-            tasks.run_task(service, session, caller, service.operations.drop(caller, path.database))
+            tasks.run_task(service, session, caller, service.operations.databases.drop(caller, path.database))
         case tmsl.Refresh():
             warnings = refresh_script(service, session, caller, operation, parallelism=parallelism)
             return commands.with_warnings(None, warnings)
         case tmsl.Attach():
             mode = cast("ReadWriteMode | None", operation.read_write_mode)
-            task = service.operations.attach(
+            task = service.operations.databases.attach(
                 caller, operation.folder, read_write_mode=mode, password=operation.password
             )
             return commands.with_warnings(tasks.run_task(service, session, caller, task))
         case tmsl.Detach():
-            task = service.operations.detach(caller, operation.database, password=operation.password)
+            task = service.operations.databases.detach(caller, operation.database, password=operation.password)
             return commands.with_warnings(tasks.run_task(service, session, caller, task))
     return Result()
 
 
 def _restore(service: Service, session: Session, caller: Caller, operation: tmsl.Restore) -> Result:
-    task = service.operations.restore(
+    task = service.operations.backups.restore(
         caller,
         operation.file,
         operation.database,
@@ -161,7 +161,7 @@ def _create_database(
     level = definition.compatibility_level or DEFAULT_COMPATIBILITY_LEVEL
     if definition.model is not None:
         check_level(definition.model, level)
-    task = service.operations.create(
+    task = service.operations.databases.create(
         caller,
         definition.name,
         id=definition.id,
