@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLIENTS := .venv-clients
 AZURITE := .tools/azurite
+ARM := .tools/arm
 
 .PHONY: help install demo test check bench clean
 
@@ -31,9 +32,9 @@ demo: install
 
 # The peers that only Debian packages (age, a PostgreSQL server and its ODBC driver, and for the benchmarks restic and
 # borg) come with apt where that is possible; elsewhere the tests that need them say so and skip.
-test: $(VENV)/.dev $(CLIENTS)/.installed $(AZURITE)/.installed
+test: $(VENV)/.dev $(CLIENTS)/.installed $(AZURITE)/.installed $(ARM)/.installed
 	@scripts/system-packages age postgresql unixodbc odbc-postgresql
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Microsoft's clients, on a .NET runtime, for tests against the server; nothing of them is part of the product. Where their
 # packages cannot be installed the tests that need them say so and skip (in CI they fail).
@@ -43,6 +44,10 @@ $(CLIENTS)/.installed: scripts/microsoft-clients
 # Azure Storage, for tests of backups in it: Microsoft's emulator, from npm into the project's own tools.
 $(AZURITE)/.installed: scripts/azurite
 	@scripts/azurite $(AZURITE)
+
+# Microsoft's client library for the management interface, likewise.
+$(ARM)/.installed: scripts/management-sdk
+	@scripts/management-sdk $(ARM)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 pytest_plugins = ["sources.postgresql"]
 
@@ -42,6 +47,23 @@ XML_SAMPLES = (
     "microsoft__IT_Spend_Analysis_Sample-no-PV.xlsx",
 )
 """Power Pivot workbooks: the container is the same, the metadata are XML."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are collected to stay: whoever looks for garbage need not go through them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """What was set aside is let go, as at the end of any program."""
+    gc.unfreeze()
 
 
 def missing(reason: str) -> None:
