@@ -9,7 +9,7 @@ from tabvault import errors
 from tabvault.faces.cli import failure
 from tabvault.faces.server.xmla.faults import code_of
 
-_OTHER_WORDS = {"format_version", "storage_check"}
+_OTHER_WORDS = {"format_version", "storage_check", "storage_turns"}
 """They begin like a code and are none."""
 
 TEXT = read(DOCS / "reference" / "errors.md")

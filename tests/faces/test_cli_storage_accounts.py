@@ -224,6 +224,10 @@ def test_accounts_are_listed_and_removed(place):
 
 def test_a_folder_is_an_account_too(place):
     account = place.tmp_path / "account"
+    if place.login:
+        refused = place.error(f"storage settings set {account}/nightly")
+        assert "may not have backups go to another folder of the server's machine" in refused
+        return
     saved = place.lines(f"storage settings set {account}/nightly")
     assert saved == ["backup\tEnabled", f"storage\t{account}/nightly", *WORKS]
     assert (account / "nightly").is_dir()

@@ -149,6 +149,10 @@ class Transfers:
         require_server_administrator(caller.principal, _ACT)
         return [upload.record for upload in self._spool.all()]
 
+    def check_caller(self, caller: Caller) -> None:
+        """Refuse who may not: before anything of his request is looked at."""
+        require_server_administrator(caller.principal, _ACT)
+
     def get(self, caller: Caller, upload_id: str) -> UploadRecord:
         """
         An upload, with what of it would survive a crash now.

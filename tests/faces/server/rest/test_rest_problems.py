@@ -103,6 +103,10 @@ BODIES = {
     "NoOptions": {},
     "FileRequest": {"file": "a.abf"},
     "StorageRequest": {"enabled": False, "account": None, "container": None},
+    "StorageAccountRequest": {"name": "x", "credential": {"type": "azure_cli", "url": "https://x.example"}},
+    "ContainerRequest": {"name": "new"},
+    "NetworkRequest": {"default_action": "Deny"},
+    "AliasRequest": {"server": "https://vault.example:8282/xmla"},
     "UserRequest": {"name": "dora", "password": "x"},
     "UserChangeRequest": {"is_server_administrator": True},
     "PasswordRequest": {"password": "x"},
@@ -122,7 +126,11 @@ QUERIES = {"FolderParameters": {"folder": "/nothing/there"}}
 
 def send(local: LocalServer, action: Action, user=ADMINISTRATOR, **more) -> httpx.Response:
     path = f"{PREFIX}{action.path}".format(
-        name="nothing_there", id="0" * 32, path="nothing/there.abf", source="Warehouse"
+        name="nothing_there",
+        id="0" * 32,
+        container="nothing",
+        path="nothing/there.abf",
+        source="Warehouse",
     )
     options: dict = {}
     if isinstance(action.body, Content):

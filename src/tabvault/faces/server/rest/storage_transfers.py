@@ -104,6 +104,7 @@ def begin(call: Plain) -> Answer:
     `Upload-Length` is the length of the file. Where `Upload-Key` names a try that was begun before, for the same file
     and under the same conditions, that one goes on.
     """
+    call.transfers.check_caller(call.caller)
     overwrite, if_match = conditions(call.request)
     key = call.request.headers.get("upload-key")
     if key is not None and not 1 <= len(key) <= _KEY_CHARACTER_COUNT_MAX:
@@ -138,6 +139,7 @@ async def append(call: Plain) -> Answer:
 
     What has come stays, also where the request is cut off. With `Repr-Digest` the whole is compared before it appears.
     """
+    call.transfers.check_caller(call.caller)
     check_not_coded(call.request)
     is_last = _is_complete(call.request)
     sha256 = digest(call.request)
