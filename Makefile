@@ -55,7 +55,7 @@ check: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev $(AZURITE)/.installed
 	@scripts/system-packages restic borgbackup
 	@$(BIN)/python -m bench
 

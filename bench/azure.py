@@ -2,9 +2,9 @@
 Backups in Azure Storage, beside the client library alone: upload, download, backup, restore.
 
 The service is Azurite in memory, on the loopback interface: both sides meet the same limit, one thread of Node. The
-peer is the fastest loop of the plain client library that was found: 8 MiB blocks, four on their way, one block list;
-ranged GETs of 8 MiB, four at a time. It checks nothing; Tabvault has each block checked by the service and hashes it
-for the resuming.
+peer is the fastest loop of the plain client library that was found: 8 MiB blocks, four on their way, each with its MD5
+(without it the emulator takes three times as long), one block list; ranged GETs of 8 MiB, four at a time. Tabvault
+hashes each block besides, for the resuming.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ count = -(-os.path.getsize(sys.argv[1]) // size)
 def stage(position):
     with open(sys.argv[1], "rb") as file:
         file.seek(position * size)
-        blob.stage_block(f"{position:08d}", file.read(size))
+        data = file.read(size)
+    blob.stage_block(f"{position:08d}", data, length=len(data), validate_content=True)
     return BlobBlock(f"{position:08d}")
 
 with ThreadPoolExecutor(4) as pool:
