@@ -61,7 +61,8 @@ def sections(scratch: Path, *, byte_count: int) -> list[Callable[[], list[str]]]
             *azure.report(SAMPLES, scratch),
             "\nGoals: put and get at least 0.95 of the client library alone; a backup straight to Azure as fast as the",
             "slower of backup and upload, not their sum; memory under 256 MiB. A process of ours is up in about 0.7 s,",
-            "which counts against `storage put` and `get`; a restore also checks every byte and compares it with what is there.",
+            "which counts against `storage put` and `get`; a restore also checks every byte and compares it with",
+            "what is there.",
         ],
         lambda: ["\n## The server\n", *server.report(SAMPLES, scratch)],
         lambda: [
