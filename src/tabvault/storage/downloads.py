@@ -89,14 +89,7 @@ class ResumedDownload:
     def read_at(self, offset: int, byte_count: int) -> bytes | memoryview:
         """A range; see the contract of a stored object."""
         check_range(offset, byte_count, self.byte_count)
-        parts = []
-        while byte_count:
-            index, begin = divmod(offset, self._block_byte_count)
-            part = memoryview(self._ahead.block(index))[begin : begin + byte_count]
-            parts.append(part)
-            offset += len(part)
-            byte_count -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._ahead.read_at(offset, byte_count, block_byte_count=self._block_byte_count)
 
     def discard(self) -> bool:
         """Remove what is kept, and keep nothing more; whether anything was."""

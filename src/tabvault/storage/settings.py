@@ -73,9 +73,11 @@ def load_settings(data_folder: Path) -> BackupStorageSettings:
                 raise _damage(path, f"it has {source.byte_count} bytes, and {SETTINGS_BYTE_COUNT_MAX} are allowed")
             data = source.read_at(0, source.byte_count)
     except ObjectNotFoundError:
-        return BackupStorageSettings(enabled=True, account=_own_account(data_folder), container=_DEFAULT_CONTAINER)
+        return BackupStorageSettings(enabled=True, account=embedded_account(data_folder), container=_DEFAULT_CONTAINER)
     settings = _parse(path, data)
-    return replace(settings, account=_own_account(data_folder)) if settings.account == EMBEDDED_ACCOUNT else settings
+    return (
+        replace(settings, account=embedded_account(data_folder)) if settings.account == EMBEDDED_ACCOUNT else settings
+    )
 
 
 def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
@@ -90,7 +92,7 @@ def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
         check_container_name(settings.container)
     if settings.account is not None:
         check_account(settings.account)
-    if settings.account == _own_account(data_folder):
+    if settings.account == embedded_account(data_folder):
         settings = replace(settings, account=EMBEDDED_ACCOUNT)
     text = json.dumps({_SECTION: asdict(settings)}, indent=2, ensure_ascii=False) + "\n"
     path = data_folder / SETTINGS_FILE
@@ -139,7 +141,7 @@ def container_of(account: StorageAccount, settings: BackupStorageSettings, data_
         StorageNotConfiguredError, InvalidNameError, StoreUnavailableError: as :func:`open_store`.
     """
     name, container = check_configured(settings)
-    is_default = (name, container) == (_own_account(data_folder), _DEFAULT_CONTAINER)
+    is_default = (name, container) == (embedded_account(data_folder), _DEFAULT_CONTAINER)
     if isinstance(account, LocalAccount) and is_default and not (data_folder / SETTINGS_FILE).exists():
         return FirstUseStore(data_folder, account, container, remember=lambda: _remember(data_folder, settings))
     return account.container(container)
@@ -151,7 +153,8 @@ def _remember(data_folder: Path, settings: BackupStorageSettings) -> None:
         save_settings(data_folder, settings)
 
 
-def _own_account(data_folder: Path) -> str:
+def embedded_account(data_folder: Path) -> str:
+    """How settings that were loaded call the embedded account: by the path of its folder."""
     return str(data_folder.absolute() / EMBEDDED_ACCOUNT)
 
 

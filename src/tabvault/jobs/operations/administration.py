@@ -14,6 +14,7 @@ from tabvault.jobs.operations.task import audit_action
 from tabvault.storage.account_credentials import ContainerUrl
 from tabvault.storage.accounts import EMBEDDED_ACCOUNT
 from tabvault.storage.server_state.network_rules import network_text
+from tabvault.storage.settings import embedded_account
 
 if TYPE_CHECKING:
     import datetime
@@ -159,8 +160,7 @@ class Administration:
         Raises:
             NotAuthorizedError: *account* is a folder that the settings do not name yet, and he is not the owner.
         """
-        embedded = str(self._vault.data.absolute() / EMBEDDED_ACCOUNT)  # as the settings show it
-        if account in {None, EMBEDDED_ACCOUNT, embedded, self._vault.settings.account}:
+        if account in {None, EMBEDDED_ACCOUNT, embedded_account(self._vault.data), self._vault.settings.account}:
             return
         is_folder = self._vault.storage.account(account or "").kind == "folder"
         if is_folder and caller.principal.authentication != "local":

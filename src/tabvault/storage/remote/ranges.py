@@ -66,14 +66,7 @@ class _Ahead:
 
     def read_at(self, offset: int, byte_count: int) -> bytes | memoryview:
         """A range from *begin* on."""
-        parts = []
-        while byte_count:
-            index, skipped_byte_count = divmod(offset - self._begin, BLOCK_BYTE_COUNT)
-            part = memoryview(self._blocks.block(index))[skipped_byte_count : skipped_byte_count + byte_count]
-            parts.append(part)
-            offset += len(part)
-            byte_count -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._blocks.read_at(offset - self._begin, byte_count, block_byte_count=BLOCK_BYTE_COUNT)
 
     def close(self) -> None:
         self._blocks.close()

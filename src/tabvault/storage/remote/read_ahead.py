@@ -66,6 +66,17 @@ class ReadAhead:
                     del self._blocks[index]
             raise
 
+    def read_at(self, offset: int, byte_count: int, *, block_byte_count: int) -> bytes | memoryview:
+        """A range of what the blocks are, each but the last of *block_byte_count*; whatever *fetch* raises."""
+        parts = []
+        while byte_count:
+            index, begin = divmod(offset, block_byte_count)
+            part = memoryview(self.block(index))[begin : begin + byte_count]
+            parts.append(part)
+            offset += len(part)
+            byte_count -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
     def close(self) -> None:
         """Fetch nothing ahead any more, without waiting for what is on its way. Twice is allowed."""
         with self._lock:
