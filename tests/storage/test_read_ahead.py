@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tabvault.errors import StoreUnavailableError
-from tabvault.storage.remote.read_ahead import AHEAD_COUNT_MAX, HELD_COUNT_MAX, ReadAhead
+from tabvault.formats.byte_source import MemorySource
+from tabvault.storage.remote import read_ahead
+from tabvault.storage.remote.read_ahead import AHEAD_COUNT_MAX, HELD_COUNT_MAX, ReadAhead, blocks
 
 
 class Fetches:
@@ -97,3 +99,33 @@ def test_many_threads_get_what_they_ask_for(fetches):
         for begin, read_indexes in enumerate(pool.map(read, range(16))):
             assert read_indexes == [(begin + step) % 40 for step in range(40)]
     blocks.close()
+
+
+class Ranges(MemorySource):
+    """A source that remembers where it was read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.offsets: list[int] = []
+
+    def read_at(self, offset: int, byte_count: int) -> memoryview:
+        self.offsets.append(offset)
+        return super().read_at(offset, byte_count)
+
+
+@pytest.mark.parametrize("byte_count", [0, 1, 9, 10, 11, 95])
+def test_all_of_a_source_comes_in_order_and_once(monkeypatch, byte_count):
+    monkeypatch.setattr(read_ahead, "BLOCK_BYTE_COUNT", 10)
+    source = Ranges(bytes(range(byte_count)))
+    assert b"".join(blocks(source)) == bytes(range(byte_count))
+    assert sorted(source.offsets) == list(range(0, byte_count, 10))
+
+
+def test_a_source_of_which_the_beginning_was_enough_is_left_alone(monkeypatch):
+    monkeypatch.setattr(read_ahead, "BLOCK_BYTE_COUNT", 1)
+    source = Ranges(bytes(1000))
+    some = blocks(source)
+    for _ in range(3):
+        next(some)
+    some.close()
+    assert len(source.offsets) <= 3 + AHEAD_COUNT_MAX

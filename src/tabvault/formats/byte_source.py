@@ -106,9 +106,11 @@ def check_range(offset: int, byte_count: int, available: int) -> None:
         )
 
 
-def pieces(source: ByteSource, *, offset: int = 0, byte_count: int | None = None) -> Iterator[bytes | memoryview]:
+def pieces(
+    source: ByteSource, *, offset: int = 0, byte_count: int | None = None, piece_byte_count: int = PIECE_BYTE_COUNT
+) -> Iterator[bytes | memoryview]:
     """
-    The range of *source* in order, in pieces of at most :data:`PIECE_BYTE_COUNT` bytes.
+    The range of *source* in order, in pieces of at most *piece_byte_count* bytes.
 
     Raises:
         TruncatedError: the range is not wholly inside the source.
@@ -116,7 +118,7 @@ def pieces(source: ByteSource, *, offset: int = 0, byte_count: int | None = None
     remaining = source.byte_count - offset if byte_count is None else byte_count
     check_range(offset, remaining, source.byte_count)
     while remaining:
-        piece_byte_count = min(PIECE_BYTE_COUNT, remaining)
-        yield source.read_at(offset, piece_byte_count)
-        offset += piece_byte_count
-        remaining -= piece_byte_count
+        read_byte_count = min(piece_byte_count, remaining)
+        yield source.read_at(offset, read_byte_count)
+        offset += read_byte_count
+        remaining -= read_byte_count

@@ -7,8 +7,8 @@ refused before a parser sees it; that is where every entity-expansion and extern
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape as _escape
 
 from lxml import etree
 
@@ -21,9 +21,6 @@ XML_BYTE_COUNT_MAX = 256 << 20
 """Our limit, because a directory of a million files takes about that much and no engine allows so many objects."""
 
 BOM_UTF16 = b"\xff\xfe"
-
-_REFERENCES = {"\r": "&#13;"}
-"""A carriage return that is not written as a reference comes back as a line feed from every XML reader."""
 
 
 def text_of(data: bytes | memoryview, *, file: str) -> str:
@@ -93,7 +90,11 @@ def leaf_text(element: etree._Element, *, file: str) -> str:
 
 def leaf(name: str, text: str | int) -> str:
     """One element as engines write it: escaped text, ``<Name/>`` when there is none."""
-    return f"<{name}>{_escape(str(text), _REFERENCES)}</{name}>" if text != "" else f"<{name}/>"
+    if text == "":
+        return f"<{name}/>"
+    # A carriage return that is not written as a reference comes back as a line feed from every XML reader.
+    escaped = escape(str(text), quote=False).replace("\r", "&#13;")
+    return f"<{name}>{escaped}</{name}>"
 
 
 def integer(text: str, *, what: str, file: str, signed: bool = False) -> int:

@@ -3,17 +3,15 @@ One data folder with its backup storage: what the command line, the Python inter
 
 What only reads is in :mod:`tabvault.jobs.vault_contents`; here is what makes, changes and removes.
 """
+# ruff: noqa: PLC0415 - each job is loaded when it is asked for: `tabvault storage put` needs none of them
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tabvault.jobs.backup import backup_database
 from tabvault.jobs.database_name import STORAGE_PREFIX, check_database_name
 from tabvault.jobs.file_or_database import default_database_name
-from tabvault.jobs.landing import LandingOptions
-from tabvault.jobs.restore import bring_in, restore_database
 from tabvault.jobs.shared_folder import shared_folder
 from tabvault.jobs.vault_contents import VaultContents
 from tabvault.storage.data_folder.folder import DataFolder
@@ -70,6 +68,8 @@ class Vault(VaultContents):
         progress: Callable[[Progress], None] | None = None,
     ) -> BackupResult:
         """See :func:`tabvault.jobs.backup.backup_database`."""
+        from tabvault.jobs.backup import backup_database
+
         return backup_database(
             self.folder,
             self.store,
@@ -100,6 +100,9 @@ class Vault(VaultContents):
         *force* is taken for compatibility: Analysis Services unloads the old database first to save memory. Here
         the old one lies on disk and needs no unloading, so it serves until the new one is whole, forced or not.
         """
+        from tabvault.jobs.landing import LandingOptions
+        from tabvault.jobs.restore import restore_database
+
         del force
         store, file = self.store, file.removeprefix(STORAGE_PREFIX)
         store.info(file)  # a data folder is not made for a file that is not there
@@ -128,6 +131,9 @@ class Vault(VaultContents):
 
         Power BI gives its databases random names, so the file's own name is the default.
         """
+        from tabvault.jobs.landing import LandingOptions
+        from tabvault.jobs.restore import bring_in
+
         path = str(path)
         name = check_database_name(default_database_name(path) if database is None else database)
         if path.startswith(STORAGE_PREFIX):

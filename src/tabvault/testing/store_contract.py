@@ -93,8 +93,10 @@ class StoreContract(ABC):
 
     def test_what_was_written_is_there_after_finish(self, store: ObjectStore) -> None:
         with store.create("sales/monday.abf", replace=False) as upload:
+            buffer = bytearray(b"abc")
             upload.write(BODY)
-            upload.write(memoryview(b"abc"))
+            upload.write(memoryview(buffer))
+            buffer[:] = b"its"  # the writer's own again
             upload.write(b"")
             info = upload.finish()
         assert self.read_directly(store, "sales/monday.abf") == BODY + b"abc"

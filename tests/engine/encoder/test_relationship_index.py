@@ -20,7 +20,7 @@ from tabvault.engine.encoder.relationship_index import matches, relationship_ind
 from tabvault.engine.encoder.relationship_keys import KeyColumn
 from tabvault.errors import DuplicateKeyError, ProcessingError
 from tabvault.formats.byte_source import pieces
-from tabvault.formats.vertipaq import bitpack, idf, idfmeta, no_split
+from tabvault.formats.vertipaq import bit_widths, idf, idfmeta, no_split
 from tabvault.model.objects import DataType
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def of_workbook(found: np.ndarray, many: KeyColumn, one: KeyColumn, *, with_data
     """The index as it is in models that came out of workbooks: true statistics, and nothing for ids without rows."""
     is_used = np.isin(np.arange(len(found)), many.data_ids)
     row_count = len(one.data_ids)
-    width = bitpack.width_of(row_count)
+    width = bit_widths.width_of(row_count)
     segment = no_split.encode(np.where(is_used, found, -1), min=-1, bit_width=width, one_side_row_count=row_count)
     return segment.words, idfmeta.build([segment.meta], with_data_offsets=with_data_offsets)
 

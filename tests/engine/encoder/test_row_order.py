@@ -13,7 +13,7 @@ from conftest import CONTAINER_SAMPLES
 from genuine_columns import database
 from tabvault.engine.column_files import checked_parts
 from tabvault.engine.encoder import row_order as row_order_module
-from tabvault.formats.vertipaq import bitpack, hybrid_writer, idf
+from tabvault.formats.vertipaq import bit_widths, hybrid_writer, idf
 from tabvault.formats.vertipaq.hybrid_writer import BookmarkRule
 
 
@@ -80,7 +80,7 @@ def test_shuffled_genuine_tables_come_out_as_small_as_the_engine_made_them() -> 
                 continue
             shuffled = np.random.default_rng(len(columns[0])).permutation(len(columns[0]))
             columns = [ids[shuffled] for ids in columns]
-            widths = [bitpack.width_of(int(ids.max(initial=2)) - int(ids.min(initial=2))) for ids in columns]
+            widths = [bit_widths.width_of(int(ids.max(initial=2)) - int(ids.min(initial=2))) for ids in columns]
             order = row_order(columns, widths)
             engine += stored
             unordered += byte_count(columns)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabvault.errors import FormatError
-from tabvault.formats.vertipaq import bitpack
+from tabvault.formats.vertipaq import bit_widths, bitpack
 
 
 def packed(values: list[int], bit_width: int) -> np.ndarray:
@@ -39,7 +39,7 @@ def test_thirty_two_bits_are_two_values_in_a_word() -> None:
 
 @pytest.mark.parametrize(("count", "expected"), [(0, 1), (31, 1), (32, 2), (33, 2), (64, 3)])
 def test_there_is_one_word_more_than_full_words(count: int, expected: int) -> None:
-    assert bitpack.word_count(count, bit_width=2) == expected
+    assert bit_widths.word_count(count, bit_width=2) == expected
 
 
 @settings(deadline=None, max_examples=150)
@@ -49,7 +49,7 @@ def test_what_was_packed_comes_back(data: st.DataObject, bit_width: int) -> None
     assert bitpack.unpack(packed(values, bit_width), bit_width=bit_width, count=len(values)).tolist() == values
 
 
-@pytest.mark.parametrize("bit_width", bitpack.BIT_WIDTHS)
+@pytest.mark.parametrize("bit_width", bit_widths.BIT_WIDTHS)
 def test_long_stretches_come_back_across_all_blocks(bit_width: int) -> None:
     values = np.random.default_rng(bit_width).integers(0, 1 << bit_width, 150_000).tolist()
     unpacked = bitpack.unpack(packed(values, bit_width), bit_width=bit_width, count=len(values))
@@ -89,13 +89,13 @@ def test_packing_leaves_a_word_more_than_full_words(count: int, expected: int) -
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(bitpack.BIT_WIDTHS), st.integers(0, 300), st.integers(0, 1 << 32))
+@given(st.sampled_from(bit_widths.BIT_WIDTHS), st.integers(0, 300), st.integers(0, 1 << 32))
 def test_packing_follows_the_layout_at_every_width(bit_width: int, count: int, seed: int) -> None:
     values = np.random.default_rng(seed).integers(0, 1 << bit_width, count, np.uint64).astype(np.uint32)
     assert bitpack.pack(values, bit_width=bit_width).tobytes() == packed(values.tolist(), bit_width).tobytes()
 
 
-@pytest.mark.parametrize("bit_width", bitpack.BIT_WIDTHS)
+@pytest.mark.parametrize("bit_width", bit_widths.BIT_WIDTHS)
 def test_many_values_come_back(bit_width: int) -> None:
     values = np.random.default_rng(bit_width).integers(0, 1 << bit_width, 200_001, np.uint64).astype(np.uint32)
     words = bitpack.pack(values, bit_width=bit_width)
@@ -104,8 +104,8 @@ def test_many_values_come_back(bit_width: int) -> None:
 
 @pytest.mark.parametrize(("span", "bit_width"), [(0, 1), (1, 1), (2, 2), (1023, 10), (1024, 12), (65536, 21)])
 def test_the_smallest_width_of_the_engine_is_taken(span: int, bit_width: int) -> None:
-    assert bitpack.width_of(span) == bit_width
-    assert bitpack.width_of((1 << 32) - 1) == 32
+    assert bit_widths.width_of(span) == bit_width
+    assert bit_widths.width_of((1 << 32) - 1) == 32
 
 
 def test_a_value_that_does_not_fit_is_a_mistake_of_ours() -> None:
@@ -115,4 +115,4 @@ def test_a_value_that_does_not_fit_is_a_mistake_of_ours() -> None:
         bitpack.pack(np.array([3], np.uint32), bit_width=11)
     for span in (-1, 1 << 32):
         with pytest.raises(ValueError, match="fit into no bit width"):
-            bitpack.width_of(span)
+            bit_widths.width_of(span)

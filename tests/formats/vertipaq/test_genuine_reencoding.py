@@ -21,7 +21,7 @@ import pytest
 from conftest import CONTAINER_SAMPLES, XML_SAMPLES, sample_path
 from genuine_columns import Database, database
 from tabvault.formats.byte_source import MemorySource
-from tabvault.formats.vertipaq import bitpack, dictionary, hash_index, hybrid_writer, idf, idfmeta, no_split
+from tabvault.formats.vertipaq import bit_widths, dictionary, hash_index, hybrid_writer, idf, idfmeta, no_split
 from tabvault.formats.vertipaq.hybrid_writer import BookmarkRule
 from tabvault.jobs.opening import open_backup
 from tabvault.model.container_files import ContainerFiles
@@ -173,7 +173,7 @@ def test_every_column_of_a_system_table_is_written_as_the_engine_wrote_it(
     for found, table, column in stored(system_columns):
         is_relationship = column.name == "INDEX"
         row_count = one_side_row_count(found, table) if is_relationship else None
-        bit_width = bitpack.width_of(row_count) if is_relationship else 32
+        bit_width = bit_widths.width_of(row_count) if is_relationship else 32
         for genuine, genuine_meta, name in parts(found, column):
             segments = idfmeta.parse(genuine_meta, file=name)
             values = np.concatenate([*idf.decode_system(genuine, segments, file=name), np.empty(0, np.int64)])

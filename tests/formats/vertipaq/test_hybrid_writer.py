@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pbixray.column_data.idfmeta import IdfmetaParser
 from pbixray.vertipaq_decoder import VertiPaqDecoder
 
-from tabvault.formats.vertipaq import bitpack, hybrid_writer, idf, idfmeta
+from tabvault.formats.vertipaq import bit_widths, hybrid_writer, idf, idfmeta
 from tabvault.formats.vertipaq.hybrid_writer import BookmarkRule
 
 PRODUCT_TYPE_CODE_IDS = [3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 6, 6, 6, 6]
@@ -186,7 +186,7 @@ def test_pbixray_reads_the_same_ids(all_runs: list[list[tuple[int, int]]], shift
 def test_a_wide_range_of_ids_comes_back(span: int) -> None:
     data_ids = [3, 3 + span, 3 + span // 2]
     segment = encoded(data_ids)
-    assert segment.meta.bit_width == bitpack.width_of(span)
+    assert segment.meta.bit_width == bit_widths.width_of(span)
     assert decoded(segment) == [data_ids]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabvault.errors import FormatError
-from tabvault.formats.vertipaq import bitpack, idf
+from tabvault.formats.vertipaq import bit_widths, idf
 from tabvault.formats.vertipaq.idfmeta import (
     HYBRID_CLASS,
     NO_SPLIT_CLASS,
@@ -219,7 +219,7 @@ def test_any_column_comes_back(runs: list[tuple[int, int]]) -> None:
         words.append(entry(0xFFFFFFFF - taken if value == "stretch" else value, count))
         taken += count if value == "stretch" else 0
     stretches = sum(value == "stretch" for value, _ in entries)
-    bit_width = next(width for width in bitpack.BIT_WIDTHS if highest - base < 1 << width)
+    bit_width = next(width for width in bit_widths.BIT_WIDTHS if highest - base < 1 << width)
     meta = hybrid(
         records=len(data_ids),
         ids=(lowest, highest),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabvault.formats.vertipaq import bitpack, idf, idfmeta, no_split
+from tabvault.formats.vertipaq import bit_widths, idf, idfmeta, no_split
 
 POS_TO_ID = bytes.fromhex(
     "0400000000000000 03000000 04000000 05000000 06000000 07000000 08000000 0000000000000000"
@@ -30,7 +30,7 @@ def test_a_hierarchy_of_a_real_server_is_written_as_it_was() -> None:
 
 def test_a_relationship_index_of_a_real_server_is_written_as_it_was() -> None:
     """``R$Metrics (19)$… (37)`` of DataModel_uncompressed, where three rows of the one side make two bits."""
-    index = no_split.encode(np.array([-1, -1, -1, 1, 0, 2]), min=-1, bit_width=bitpack.width_of(3))
+    index = no_split.encode(np.array([-1, -1, -1, 1, 0, 2]), min=-1, bit_width=bit_widths.width_of(3))
     assert index.words == bytes.fromhex("0100000000000000 800d000000000000")
     assert decoded(index) == [[-1, -1, -1, 1, 0, 2]]
 

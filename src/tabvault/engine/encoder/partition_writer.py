@@ -16,7 +16,7 @@ from tabvault.engine.encoder.row_order import row_order
 from tabvault.engine.encoder.segment_values import numbered
 from tabvault.engine.encoder.stored_values import checked, stored
 from tabvault.errors import SourceTypeError
-from tabvault.formats.vertipaq import bitpack
+from tabvault.formats.vertipaq import bit_widths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +129,7 @@ class PartitionWriter:
     def _put_aside(self) -> None:
         key = SegmentKey(self.partition_id, len(self.row_counts))
         columns = list(self._workers.map(lambda column: self._numbered(column, key), self._columns))
-        widths = [bitpack.width_of(int(numbers.max()) - int(numbers.min())) for numbers in columns]
+        widths = [bit_widths.width_of(int(numbers.max()) - int(numbers.min())) for numbers in columns]
         order = row_order(columns, widths, self._workers)
         ordered = self._workers.map(lambda numbers: numbers if order is None else numbers.take(order), columns)
         for column, numbers in zip(self._columns, ordered, strict=True):

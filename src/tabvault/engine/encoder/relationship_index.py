@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 from tabvault.engine.encoder.relationship_keys import comparable
 from tabvault.engine.encoder.system_column import check_segment_length, system_column
 from tabvault.errors import DuplicateKeyError
-from tabvault.formats.vertipaq import bitpack
+from tabvault.formats.vertipaq import bit_widths
 from tabvault.formats.vertipaq.idfmeta import FIRST_DATA_ID, NULL_DATA_ID
 from tabvault.model.processed import ProcessedRelationship
 
@@ -137,7 +137,7 @@ def _are_ids_aligned(many: KeyColumn, one: KeyColumn) -> bool:
 
 
 def _column(found: Matches, one: KeyColumn, *, with_data_offsets: bool) -> SystemColumn:
-    width = bitpack.width_of(len(one.data_ids))
+    width = bit_widths.width_of(len(one.data_ids))
     return system_column("INDEX", found.rows, min=_NO_ROW, bit_width=width, with_data_offsets=with_data_offsets)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabvault.formats.byte_source import pieces
-from tabvault.jobs.file_catalogue import DescribedFile, FileCatalogue, FolderListing, list_folder
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.jobs.vault import Vault
+from tabvault.storage.remote.read_ahead import BLOCK_BYTE_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tabvault.formats.byte_source import ByteSource
-    from tabvault.jobs.file_catalogue import StoredFolder
+    from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.storage_probe import Probe
     from tabvault.storage.contract import ObjectInfo
@@ -28,6 +28,14 @@ class LocalVault(Vault):
 
     def files(self, folder: str | None, *, details: bool) -> tuple[Sequence[StoredFolder], Sequence[DescribedFile]]:
         """What is in a folder of the backup storage; all files for None."""
+        # Looking into files needs what reads them: XML, compression. Copying them does not.
+        from tabvault.jobs.file_catalogue import (  # noqa: PLC0415
+            DescribedFile,
+            FileCatalogue,
+            FolderListing,
+            list_folder,
+        )
+
         store = self.store
         listing = FolderListing((), tuple(store.list())) if folder is None else list_folder(store, folder)
         if details:
@@ -47,7 +55,7 @@ class LocalVault(Vault):
         meter = ProgressMeter(progress)
         with self.store.create(name, replace=replace, upload_key=key) as upload:
             meter.step("copying", source.byte_count)
-            for piece in meter.counted(pieces(source)):
+            for piece in meter.counted(pieces(source, piece_byte_count=BLOCK_BYTE_COUNT)):
                 upload.write(piece)
             return upload.finish()
 

@@ -17,10 +17,10 @@ from tabvault.faces.cli.session import open_vault, shown_progress
 from tabvault.faces.cli.storage_settings import show_settings
 from tabvault.faces.cli.target import Target, on_target
 from tabvault.faces.text import byte_size
-from tabvault.formats.byte_source import pieces
 from tabvault.jobs.database_name import STORAGE_PREFIX
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.storage.file_source import FileSource
+from tabvault.storage.remote.read_ahead import blocks
 from tabvault.storage.settings import BackupStorageSettings
 
 _COLUMNS: Final = (Column("name", narrow="fold"), Column("size", "bytes"), Column("modified"))
@@ -158,7 +158,7 @@ def get(
         place = path / stored.info.name.rpartition("/")[2] if path.is_dir() else path
         meter = ProgressMeter(progress)
         meter.step("copying", stored.byte_count)
-        byte_count = write_whole(place, meter.counted(pieces(stored)), overwrite=overwrite)
+        byte_count = write_whole(place, meter.counted(blocks(stored)), overwrite=overwrite)
     if as_json:
         output.show_json({"name": stored.info.name, "path": place, "byte_count": byte_count})
     else:

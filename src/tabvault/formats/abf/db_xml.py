@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Final
-from xml.sax.saxutils import escape
 
 from tabvault.errors import FormatError
 from tabvault.formats import safe_xml
@@ -184,7 +184,7 @@ def edit(data: bytes | memoryview, *, file: str, **values: str) -> bytes:
         match = re.compile(f"<{element}>([^<]*)</{element}>").search(text, start)
         if match is None:
             raise FormatError(f"element {element} is not where engines write it", file=file)
-        text = text[: match.start(1)] + escape(value) + text[match.end(1) :]
+        text = text[: match.start(1)] + escape(value, quote=False) + text[match.end(1) :]
     edited = text.encode("utf-8")
     after = parse(edited, file=file)
     for field, value in values.items():

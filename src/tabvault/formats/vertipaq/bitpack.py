@@ -10,10 +10,9 @@ width    values in a word
 1..32    ``64 // bit_width``
 ======== ==========================
 
-The engine uses fourteen widths, and always one word more than full words are needed: ``count // per_word + 1``, so an
-extra word stands behind a count that fills its words exactly, and one word stands for no value at all.
+Which widths there are, and how many words: :mod:`~tabvault.formats.vertipaq.bit_widths`.
 
-Source: [MS-XLDM] 2.7.1 (layout); the widths and the extra word were read off genuine files, without an exception.
+Source: [MS-XLDM] 2.7.1 (layout).
 """
 
 from __future__ import annotations
@@ -23,14 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tabvault.errors import FormatError
+from tabvault.formats.vertipaq.bit_widths import BIT_WIDTHS, word_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = ["BIT_WIDTHS", "pack", "unpack", "unpack_counted", "width_of", "word_count"]
-
-BIT_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 21, 32)
-"""Every N for which the engine has a class ``XMRENoSplit<N>``."""
 
 _SHIFTS = {width: np.arange(0, 64 // width * width, width, dtype=np.uint64) for width in range(1, 33)}
 """Where the values of a word begin, by bit width."""
@@ -43,23 +38,6 @@ _BLOCK_VALUE_COUNT = 1 << 16
 _SHORT_WORD_COUNT = 256
 _MANY_PER_WORD = 16
 """Measured: fewer words, or more values in each, are unpacked faster word by word than shift by shift."""
-
-
-def word_count(count: int, *, bit_width: int) -> int:
-    """Words that the engine writes for *count* values."""
-    return count // (64 // bit_width) + 1
-
-
-def width_of(span: int) -> int:
-    """
-    The width that the engine takes for stored values from 0 to *span*: the smallest it has, and never none.
-
-    Raises:
-        ValueError: *span* does not fit into 32 bits.
-    """
-    if not 0 <= span < 1 << 32:
-        raise ValueError(f"values up to {span} fit into no bit width")
-    return next(width for width in BIT_WIDTHS if span < 1 << width)
 
 
 def pack(values: NDArray[np.uint32], *, bit_width: int) -> NDArray[np.uint64]:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tabvault.formats.vertipaq import bitpack
+from tabvault.formats.vertipaq import bit_widths, bitpack
 from tabvault.formats.vertipaq.encoded_segment import EncodedSegment, framed
 from tabvault.formats.vertipaq.hybrid import BIT_PACKED_MARK
 from tabvault.formats.vertipaq.idfmeta import (
@@ -100,7 +100,7 @@ def encode(
         raise ValueError(f"data id {highest} cannot be told from the marks of {len(data_ids)} rows")
     entries = _entries(data_ids)
     packed = data_ids[~entries.is_run.repeat(entries.counts)] if entries.is_run.any() else data_ids
-    bit_width = bitpack.width_of(highest - lowest)
+    bit_width = bit_widths.width_of(highest - lowest)
     return _encoded(
         _entry_words(entries),
         bitpack.pack(packed - np.uint32(lowest), bit_width=bit_width),

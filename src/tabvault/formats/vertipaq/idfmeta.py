@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING
 
 from tabvault.errors import FormatError, LimitError
 from tabvault.formats.cursor import Cursor
-from tabvault.formats.vertipaq.bitpack import BIT_WIDTHS, word_count
+from tabvault.formats.vertipaq.bit_widths import BIT_WIDTHS, word_count
 from tabvault.formats.vertipaq.record import Record
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ def encode(
     Args:
         values: shape ``(Records,)``.
         min: subtracted from each value, so that none is negative.
-        bit_width: one of :data:`~tabvault.formats.vertipaq.bitpack.BIT_WIDTHS`.
+        bit_width: one of :data:`~tabvault.formats.vertipaq.bit_widths.BIT_WIDTHS`.
         one_side_row_count: fill in the statistics, as older builds do in a relationship index of a table with so many
             rows.
 

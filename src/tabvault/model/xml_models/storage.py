@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import FormatError, UnsupportedFeatureError
-from tabvault.formats.vertipaq.bitpack import BIT_WIDTHS
+from tabvault.formats.vertipaq.bit_widths import BIT_WIDTHS
 from tabvault.formats.vertipaq.idfmeta import (
     HYBRID_CLASS,
     NO_SPLIT_CLASS,

@@ -16,8 +16,10 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
+
+    from tabvault.formats.byte_source import ByteSource
 
 BLOCK_BYTE_COUNT: Final = 8 << 20
 """With four on their way at once this is where larger blocks gain nothing (measured for uploads and downloads)."""
@@ -38,12 +40,12 @@ class ReadAhead:
         block_count: how many there are.
     """
 
-    def __init__(self, fetch: Callable[[int], bytes], block_count: int) -> None:
+    def __init__(self, fetch: Callable[[int], bytes | memoryview], block_count: int) -> None:
         self._fetch = fetch
         self._block_count = block_count
         self._pool = ThreadPoolExecutor(AHEAD_COUNT_MAX, thread_name_prefix="read-ahead")
         self._lock = threading.Lock()
-        self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
+        self._blocks: OrderedDict[int, Future[bytes | memoryview]] = OrderedDict()
         self._last_index = -1
         self._ahead_count = 0
         self._is_closed = False
@@ -53,7 +55,7 @@ class ReadAhead:
         with self._lock:
             return index in self._blocks or index == self._last_index + 1
 
-    def block(self, index: int) -> bytes:
+    def block(self, index: int) -> bytes | memoryview:
         """The block, waited for if need be; whatever *fetch* raises."""
         future = self._asked_for(index)
         try:
@@ -84,7 +86,7 @@ class ReadAhead:
             self._blocks.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _asked_for(self, index: int) -> Future[bytes] | None:
+    def _asked_for(self, index: int) -> Future[bytes | memoryview] | None:
         """The block as it comes, and those behind it set on their way; None when this is closed."""
         with self._lock:
             if self._is_closed:
@@ -101,3 +103,23 @@ class ReadAhead:
             while len(self._blocks) > HELD_COUNT_MAX:
                 self._blocks.popitem(last=False)[1].cancel()
             return self._blocks[index]
+
+
+def blocks(source: ByteSource) -> Iterator[bytes | memoryview]:
+    """
+    All of *source* in order, block after block, each fetched before it is asked for; whatever reading it raises.
+
+    Nothing more is fetched when the iterator is closed early.
+    """
+
+    def fetch(index: int) -> bytes | memoryview:
+        offset = index * BLOCK_BYTE_COUNT
+        return source.read_at(offset, min(BLOCK_BYTE_COUNT, source.byte_count - offset))
+
+    block_count = -(-source.byte_count // BLOCK_BYTE_COUNT)
+    ahead = ReadAhead(fetch, block_count)
+    try:
+        for index in range(block_count):
+            yield ahead.block(index)
+    finally:
+        ahead.close()
