@@ -3,8 +3,9 @@ Backups in Azure Storage, beside the client library alone: upload, download, bac
 
 The service is Azurite in memory, on the loopback interface: both sides meet the same limit, one thread of Node. The
 peer is the fastest loop of the plain client library that was found: 8 MiB blocks, four on their way, each with its MD5
-(without it the emulator takes three times as long), one block list; ranged GETs of 8 MiB, four at a time. Tabvault
-hashes each block besides, for the resuming.
+(without it the emulator takes three times as long), one block list; ranged GETs of 8 MiB, four at a time, into a new
+file that replaces the old one when it is durable, as Tabvault does. Tabvault hashes each block besides, for the
+resuming, and the whole.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.jobs import MIB, RUNS, make_database
+from bench.jobs import MIB, make_database
 from bench.measure import Command, take_turns
 from tabvault.jobs.vault import Vault
 from tabvault.storage.settings import BackupStorageSettings
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
     from bench.measure import Measured
 
-BYTE_COUNT = 256 << 20
+BYTE_COUNT = 1 << 30
+RUNS = 2
+"""The emulator keeps every version of every blob in memory: three of this size for each run."""
+
 ACCOUNT = "benchaccount"
 CONTAINER = "bench"
 AZURITE = Path(__file__).resolve().parents[1] / ".tools/azurite/node_modules/azurite/dist/src/blob/main.js"
@@ -65,10 +69,12 @@ client = ContainerClient.from_connection_string(
     os.environ["CONNECTION"], "bench", max_single_get_size=8 << 20, max_chunk_get_size=8 << 20
 )
 blob = client.get_blob_client("peer.abf")
-with open(sys.argv[1], "wb") as file:
+new = sys.argv[1] + ".new"
+with open(new, "wb") as file:
     blob.download_blob(max_concurrency=4).readinto(file)
     file.flush()
     os.fsync(file.fileno())
+os.replace(new, sys.argv[1])
 """
 
 

@@ -30,6 +30,7 @@ Every error that Tabvault raises on purpose.
         StoreUnavailableError
         StorageAccessError     the storage does not let this server in, or not do this
         StorageNotConfiguredError
+        StorageAccountInUseError  backups go to it, so it stays
         DiskFullError
       DatabaseError
         DatabaseNotFoundError
@@ -37,6 +38,7 @@ Every error that Tabvault raises on purpose.
         DatabaseReadOnlyError
         DataFolderLockedError
         DataFolderDamagedError
+        CopyDiffersError       a copy on another server is not what was backed up
       JobError
         JobCancelledError
         JobConflictError       a job of that kind is running on the database
@@ -58,6 +60,7 @@ Every error that Tabvault raises on purpose.
       AccessError              who asks, and what he may do
         NotAuthenticatedError  no credential, or one that does not hold
         NotAuthorizedError     known, and not permitted
+          StorageNetworkError  the network rules of the storage do not let the address in
           RowFilterError       permitted some rows only, by a filter that cannot be evaluated
         AddressBlockedError    the server's firewall does not let the address in
         TooManyAttemptsError   log-ins of that name or address failed too often
@@ -66,6 +69,7 @@ Every error that Tabvault raises on purpose.
         ServerNotSecuredError  it would serve passwords to a network in the clear
         ServerEndingError      it drains, and begins nothing new
         ServerPausedError      an administrator paused it
+        AuditChainError        the lines of the audit log are not those that were written
 
 A message is lower case, without a full stop, with both values and the place; the way out goes into ``hint``.
 Builtins (``ValueError``, ``AssertionError``) mean a mistake of ours. Only ``faces`` turns these into exit statuses.
@@ -313,6 +317,13 @@ class StorageNotConfiguredError(StorageError):
     http_status = 409
 
 
+class StorageAccountInUseError(StorageError):
+    """Backups go to the storage account, so it cannot be removed."""
+
+    code = "storage_account_in_use"
+    http_status = 409
+
+
 class DiskFullError(StorageError):
     """Not enough room, found before or while writing."""
 
@@ -357,6 +368,12 @@ class DataFolderDamagedError(DatabaseError):
 
     code = "data_folder_damaged"
     http_status = 500
+
+
+class CopyDiffersError(DatabaseError):
+    """A copy of a database on another server is not what was backed up."""
+
+    code = "database_copy_differs"
 
 
 class JobError(TabvaultError):
@@ -524,6 +541,12 @@ class NotAuthorizedError(AccessError):
     code = "access_not_authorized"
 
 
+class StorageNetworkError(NotAuthorizedError):
+    """The network rules of the server's own storage do not let the client's address put and get files."""
+
+    code = "access_storage_network"
+
+
 class RowFilterError(NotAuthorizedError):
     """The user may see some rows only, by a row filter that this version cannot evaluate."""
 
@@ -586,3 +609,9 @@ class ServerPausedError(ServerError):
 
     code = "server_paused"
     http_status = 409
+
+
+class AuditChainError(ServerError):
+    """The chain of the audit log is broken: lines are not, or no longer, those that were written."""
+
+    code = "server_audit_chain"

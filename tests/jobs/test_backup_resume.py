@@ -76,15 +76,6 @@ def records(data: Path) -> list[Path]:
     return sorted((data / "uploads").glob("*"))
 
 
-def wait_until_quiet(proxy: FaultProxy) -> None:
-    """Until what is on its way through the proxy has arrived or is lost."""
-    pause = threading.Event()
-    ends = time.monotonic() + 20
-    while proxy.open_count and time.monotonic() < ends:
-        pause.wait(0.005)
-    assert proxy.open_count == 0
-
-
 def digests(container, name: str = "shop.abf") -> list[str]:
     """
     The SHA-256 of each block of what the plain client library reads, in their order.
@@ -139,7 +130,7 @@ def test_a_process_killed_20_times_sends_no_block_twice_and_makes_the_same_file(
         for point in [*points, None]:  # the last one at the moment of publication
             assert jobs.run(until(point)) == -9
             kills += 1
-            wait_until_quiet(proxy)
+            proxy.wait_until_quiet()
             assert names(container.store()) == []
             (record,) = records(data)
             if kills == 1:
@@ -177,7 +168,7 @@ def test_an_encrypted_backup_goes_on_where_it_was_interrupted(tmp_path, containe
             proxy.plan = cut_after(proxy, count)
             with pytest.raises(StoreUnavailableError, match="Put Block"):
                 attempt()
-            wait_until_quiet(proxy)
+            proxy.wait_until_quiet()
         (record,) = records(data)
         assert record.stat().st_mode & 0o777 == 0o600
         assert PASSWORD.encode() not in record.read_bytes()
@@ -227,7 +218,7 @@ def test_another_password_gives_another_file_under_another_key(tmp_path, contain
         proxy.plan = cut_after(proxy, 12)
         with pytest.raises(StoreUnavailableError):
             backup_database(vault.folder, store, "shop", "shop.abf", password="old", compress=False)
-        wait_until_quiet(proxy)
+        proxy.wait_until_quiet()
         proxy.plan = lambda _: PASS
         old = {block.split(".")[1] for block in sent(proxy)}
         backup_database(vault.folder, store, "shop", "shop.abf", password=PASSWORD, compress=False)
@@ -346,7 +337,7 @@ def test_a_sas_that_expires_in_the_middle_is_named_and_a_new_one_goes_on(tmp_pat
     with DataFolder.open(data) as folder, store_by(old_sas) as begun, store_by(container.sas("rcw")) as renewed:
         with pytest.raises(StorageAccessError, match=r"Put Block of shop\.abf: the SAS expired at"):
             backup_database(folder, begun, "shop", "shop.abf", compress=False)
-        wait_until_quiet(proxy)
+        proxy.wait_until_quiet()
         assert 0 < len(sent(proxy)) < 20
         proxy.plan = lambda _: PASS
         backup_database(folder, renewed, "shop", "shop.abf", compress=False)

@@ -330,6 +330,21 @@ def test_unfinished_uploads_are_listed_with_their_sizes():
         "2.abf (8,388,608 bytes), "
     )
     assert finding.message.endswith("19.abf (8,388,608 bytes) and 5 more")
+    assert finding.hint.endswith("a week after their last piece came")
+
+
+def test_unfinished_uploads_of_others_are_told_apart():
+    ours = UnfinishedUpload("0.abf", 5, 1, NOW, is_ours=True)
+    theirs = [UnfinishedUpload("1.abf", 5, 1, NOW, is_ours=False), UnfinishedUpload("2.abf", None, None, NOW, False)]
+    (both,) = [finding for finding in said(unfinished=[ours, *theirs]) if finding.code == "unfinished_uploads"]
+    assert both.message == (
+        "3 uploads were begun and not published: 0.abf (5 bytes, begun 2030-01-31 12:00 UTC), "
+        "1.abf (5 bytes, begun 2030-01-31 12:00 UTC, not by this Tabvault), 2.abf (not by this Tabvault)"
+    )
+    assert "they go on from there" in both.hint
+    assert "those of others stay until" in both.hint
+    (only,) = [finding for finding in said(unfinished=theirs) if finding.code == "unfinished_uploads"]
+    assert only.hint.startswith("those of others stay until")
 
 
 def test_a_store_that_explains_nothing_is_taken_at_its_errors_word():

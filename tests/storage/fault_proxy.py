@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from tabvault.storage.remote.patience import Patience
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from types import TracebackType
 
@@ -40,6 +42,7 @@ class Fault:
         is_consistent: and the answer's head says that there is no more.
         damages_body: one bit of the request's body is turned.
         delay_s: before anything is sent back.
+        stalls: the connection stays open, and nothing comes behind *body_byte_count*, or nothing at all.
         piece_pause_s: the body comes in pieces of 16 bytes with this pause between them.
     """
 
@@ -53,6 +56,7 @@ class Fault:
     is_consistent: bool = False
     damages_body: bool = False
     delay_s: float = 0.0
+    stalls: bool = False
     piece_pause_s: float = 0.0
 
 
@@ -92,6 +96,16 @@ FAULTS = {
 }
 """What may go wrong with any call and pass again."""
 
+QUICK_FAULTS = {name: fault for name, fault in FAULTS.items() if fault.delay_s == 0 and fault.retry_after is None}
+"""Those over which no time passes."""
+
+CUT_BODIES = {
+    "truncated": Fault(body_byte_count=1000),
+    "no body": Fault(body_byte_count=0),
+    "short": Fault(body_byte_count=1000, is_consistent=True),
+}
+"""What may go wrong with an answer that has a body."""
+
 
 def first_times(count: int, fault: Fault, call: str) -> Callable[[Request], Fault]:
     """A plan: the first *count* requests of that call go wrong, all of them if it is negative."""
@@ -102,6 +116,39 @@ def first_times(count: int, fault: Fault, call: str) -> Callable[[Request], Faul
             return PASS
         left[0] -= 1
         return fault
+
+    return plan
+
+
+class LastingFault:
+    """
+    A plan: the request *begins_at*, counted from 1, goes wrong, and all behind it.
+
+    Attributes:
+        has_begun: whether there was such a request.
+    """
+
+    def __init__(self, fault: Fault, *, begins_at: int) -> None:
+        self.has_begun = False
+        self._fault = fault
+        self._before_count = begins_at - 1
+
+    def __call__(self, _: Request) -> Fault:
+        self.has_begun |= self._before_count == 0
+        self._before_count -= 1
+        return self._fault if self.has_begun else PASS
+
+
+def killing(child: subprocess.Popen[bytes], *, at: int | None) -> Callable[[Request], Fault]:
+    """A plan: *child* is killed when the request *at*, counted from 1, has come; never if there is none."""
+    left = [at]
+
+    def plan(_: Request) -> Fault:
+        if left[0] is not None:
+            left[0] -= 1
+            if left[0] == 0:
+                child.kill()
+        return PASS
 
     return plan
 
@@ -131,9 +178,19 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run)
+        # Nothing else holds one whose client went away while it waits for the service.
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     def calls(self, call: str) -> list[Request]:
         return [request for request in self.requests if request.call == call]
+
+    def wait_until_quiet(self) -> None:
+        """Wait until what is on its way through here has arrived or is lost."""
+        quiet = threading.Event()
+        ends = time.monotonic() + 20
+        while self.open_count and time.monotonic() < ends:
+            quiet.wait(0.01)
+        assert self.open_count == 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -162,6 +219,7 @@ class FaultProxy:
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving.add(asyncio.current_task())
         self.open_count += 1
         self.open_count_max = max(self.open_count_max, self.open_count)
         try:
@@ -171,6 +229,7 @@ class FaultProxy:
         finally:
             writer.close()
             self.open_count -= 1
+            self._serving.discard(asyncio.current_task())
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -184,6 +243,9 @@ class FaultProxy:
         self.requests.append(request)
         fault = self.plan(request)
         if fault.cuts_request:
+            return
+        if fault.stalls and fault.body_byte_count is None:
+            await reader.read(-1)  # until the client goes away
             return
         if fault.damages_body:
             body = bytes([body[0] ^ 1]) + body[1:]
@@ -201,6 +263,8 @@ class FaultProxy:
         if not fault.cuts_answer:
             await asyncio.sleep(fault.delay_s)
             await self._answer(writer, answer, fault)
+            if fault.stalls:
+                await reader.read(-1)
 
     async def _ask(self, head: bytes, body: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._upstream_port)

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from storage.configured_store import own_store
 from tabvault.errors import InvalidNameError, ObjectNotFoundError, StoreUnavailableError
-from tabvault.storage.settings import BackupStorageSettings, load_settings, open_store, save_settings
+from tabvault.storage.settings import BackupStorageSettings, load_settings, save_settings
 from tabvault.testing.store_contract import put, read
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tabvault.storage.contract import ObjectStore
-
-
-def own_store(data_folder: Path) -> ObjectStore:
-    return open_store(load_settings(data_folder), data_folder)
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:
@@ -62,7 +57,7 @@ def test_a_container_that_vanished_is_an_error_and_is_not_made_anew(tmp_path: Pa
     ):
         with pytest.raises(StoreUnavailableError, match="container backups is not in storage account") as caught:
             act()
-        assert "configure the storage anew" in (caught.value.hint or "")
+        assert caught.value.hint.endswith(f"tabvault storage containers create {tmp_path / 'storage' / 'backups'}")
     assert not (tmp_path / "storage/backups").exists()
 
 

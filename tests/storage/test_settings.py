@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage.configured_store import open_store, own_store
 from tabvault.errors import (
     FormatError,
     InvalidNameError,
@@ -25,7 +26,7 @@ from tabvault.storage.accounts import open_account
 from tabvault.storage.durable import make_directory_durably, write_file_durably
 from tabvault.storage.local import LocalAccount
 from tabvault.storage.server_state.storage_accounts import RegisteredAccount, add_account
-from tabvault.storage.settings import BackupStorageSettings, load_settings, open_store, save_settings
+from tabvault.storage.settings import BackupStorageSettings, load_settings, save_settings
 from tabvault.testing.faults import CallCounter, FaultyModule
 from tabvault.testing.store_contract import put, read
 
@@ -97,11 +98,11 @@ def test_a_configured_container_is_used_where_it_is(tmp_path):
 
 
 def test_the_account_of_the_data_folder_has_a_name(tmp_path):
-    put(open_store(load_settings(tmp_path), tmp_path), "x.abf", b"1")
+    put(own_store(tmp_path), "x.abf", b"1")
     by_name = BackupStorageSettings(enabled=True, account="storage", container="backups")
     assert read(open_store(by_name, tmp_path), "x.abf") == b"1"
     save_settings(tmp_path, by_name)
-    assert read(open_store(load_settings(tmp_path), tmp_path), "x.abf") == b"1"
+    assert read(own_store(tmp_path), "x.abf") == b"1"
     assert load_settings(tmp_path).account == str(tmp_path / "storage")
 
 
@@ -109,7 +110,7 @@ def test_a_name_that_nobody_registered_is_not_configured_and_makes_no_folder(tmp
     chosen = BackupStorageSettings(enabled=True, account="contoso", container="backups")
     save_settings(tmp_path, chosen)
     with pytest.raises(StorageNotConfiguredError, match="there is no storage account 'contoso'") as caught:
-        open_store(load_settings(tmp_path), tmp_path)
+        own_store(tmp_path)
     assert "accounts list" in caught.value.hint
     assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
 
@@ -120,7 +121,7 @@ def test_a_folder_in_the_data_folder_is_found_as_before_accounts_had_names(tmp_p
     (tmp_path / "settings.json").write_text(
         '{"backup_storage": {"enabled": true, "account": "mount", "container": "backups"}}'
     )
-    put(open_store(load_settings(tmp_path), tmp_path), "x.abf", b"1")
+    put(own_store(tmp_path), "x.abf", b"1")
     assert (tmp_path / "mount/backups/x.abf").read_bytes() == b"1"
 
 

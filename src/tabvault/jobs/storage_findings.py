@@ -215,12 +215,17 @@ def _unfinished(uploads: Sequence[UnfinishedUpload]) -> list[Finding]:
     shown = ", ".join(_shown(upload) for upload in uploads[:SHOWN_UPLOAD_COUNT_MAX])
     more = f" and {len(uploads) - SHOWN_UPLOAD_COUNT_MAX} more" if len(uploads) > SHOWN_UPLOAD_COUNT_MAX else ""
     what = "an upload was" if len(uploads) == 1 else f"{len(uploads)} uploads were"
-    hint = "begun again they go on from there; left alone they expire, in Azure a week after their last block came"
+    hint = "begun again they go on from there; left alone they are removed, a week after their last piece came"
+    if any(upload.is_ours is False for upload in uploads):
+        foreign = "those of others stay until they end them, or a lifecycle rule of the bucket does"
+        hint = foreign if all(upload.is_ours is False for upload in uploads) else f"{hint}; {foreign}"
     return [Finding("unfinished_uploads", "OK", f"{what} begun and not published: {shown}{more}", hint)]
 
 
 def _shown(upload: UnfinishedUpload) -> str:
-    if upload.byte_count is None:
-        return upload.name
-    since = f", begun {upload.begun:%Y-%m-%d %H:%M} UTC" if upload.begun is not None else ""
-    return f"{upload.name} ({upload.byte_count:,} bytes{since})"
+    told = [] if upload.byte_count is None else [f"{upload.byte_count:,} bytes"]
+    if told and upload.begun is not None:
+        told.append(f"begun {upload.begun:%Y-%m-%d %H:%M} UTC")
+    if upload.is_ours is False:
+        told.append("not by this Tabvault")
+    return f"{upload.name} ({', '.join(told)})" if told else upload.name

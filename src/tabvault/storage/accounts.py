@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from tabvault.errors import InvalidNameError, StorageError, StorageNotConfiguredError
 from tabvault.storage.local import LocalAccount
+from tabvault.storage.server_state.state_file import FOLDER as SERVER_STATE
 
 if TYPE_CHECKING:
     import datetime
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from tabvault.storage.server_state.storage_accounts import CredentialKind, RegisteredAccount
 
 EMBEDDED_ACCOUNT: Final = "storage"
+
+_MULTIPART_NOTES: Final = "multipart"
+"""The folder of the server state with the notes of :mod:`tabvault.storage.s3.upload_notes`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,20 @@ def open_place(data_folder: Path, place: RegisteredAccount | str) -> StorageAcco
         return LocalAccount(data_folder / place)
     from tabvault.storage.server_state.storage_accounts import secret_of
 
-    return open_registered(place, None if place.sealed is None else secret_of(data_folder, place))
+    secret = None if place.sealed is None else secret_of(data_folder, place)
+    return open_registered(place, secret, notes_folder=data_folder / SERVER_STATE / _MULTIPART_NOTES)
 
 
-def open_registered(account: RegisteredAccount, secret: str | None) -> StorageAccount:
+def open_registered(
+    account: RegisteredAccount, secret: str | None, *, notes_folder: Path | None = None
+) -> StorageAccount:
     """
     The account of a record and its secret, open; the record may not be kept yet.
+
+    Args:
+        account: the record.
+        secret: what it is used with.
+        notes_folder: where uploads are noted that a service keeps until somebody ends them (S3); None notes none.
 
     Raises:
         StorageError: the secret cannot be one.
@@ -94,7 +106,13 @@ def open_registered(account: RegisteredAccount, secret: str | None) -> StorageAc
 
         assert account.region is not None, "the record was checked"
         assert account.login is not None, "the record was checked"
-        return S3Account(account.url, region=account.region, access_key_id=account.login, secret=secret or "")
+        return S3Account(
+            account.url,
+            region=account.region,
+            access_key_id=account.login,
+            secret=secret or "",
+            notes_folder=notes_folder,
+        )
     from tabvault.storage.azure.account import AzureAccount
 
     return AzureAccount(_azure_access(account, secret or ""), only_container=account.container)

@@ -86,6 +86,15 @@ class StoredObject(Protocol):
         """
         ...
 
+    def whole(self) -> Iterator[bytes | memoryview]:
+        """
+        All of it from front to back, in pieces as the store gives them fastest.
+
+        Raises:
+            StorageError: the store failed.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the object; closing twice is allowed, reading afterwards is not."""
         ...

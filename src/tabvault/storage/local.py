@@ -34,6 +34,7 @@ Folders stay when their last object goes: an upload may be about to use them.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -261,7 +262,8 @@ class LocalStore:
 def _vanished(path: Path) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"container {path.name} is not in storage account {path.parent}",
-        hint="mount the disk or put the folder back; to begin with an empty container, configure the storage anew",
+        hint="mount the disk or put the folder back; to begin with an empty container: "
+        f"tabvault storage containers create {shlex.quote(str(path))}",
     )
 
 

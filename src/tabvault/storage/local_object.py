@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tabvault.formats.byte_source import pieces
 from tabvault.storage.contract import ObjectInfo
 from tabvault.storage.file_source import DescriptorSource
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,6 +33,10 @@ class LocalObject(DescriptorSource):
     def info(self) -> ObjectInfo:
         """The object as it was when it was opened."""
         return self._info
+
+    def whole(self) -> Iterator[bytes | memoryview]:
+        """All of it; see the contract."""
+        return pieces(self)
 
 
 def local_object_info(name: str, status: os.stat_result) -> ObjectInfo:

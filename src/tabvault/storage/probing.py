@@ -81,12 +81,14 @@ class UnfinishedUpload:
         byte_count: what was staged; None where the service was not asked.
         block_count: in so many blocks.
         begun: when; None where the service does not tell.
+        is_ours: whether it was begun from this data folder; None where that cannot be told.
     """
 
     name: str
     byte_count: int | None
     block_count: int | None
     begun: datetime | None
+    is_ours: bool | None = None
 
 
 class ProbedStore(ObjectStore, Protocol):

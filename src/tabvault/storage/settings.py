@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from tabvault.errors import FormatError, ObjectNotFoundError, StorageNotConfiguredError
-from tabvault.storage.accounts import EMBEDDED_ACCOUNT, check_account, open_account
+from tabvault.storage.accounts import EMBEDDED_ACCOUNT, check_account
 from tabvault.storage.durable import write_file_durably
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.first_use import FirstUseStore
@@ -100,20 +100,6 @@ def save_settings(data_folder: Path, settings: BackupStorageSettings) -> None:
         write_file_durably(path, text.encode())
 
 
-def open_store(settings: BackupStorageSettings, data_folder: Path) -> ObjectStore:
-    """
-    The container that *settings* name, in an account that nobody else closes; see :func:`container_of`.
-
-    Raises:
-        StorageNotConfiguredError: storage is disabled, or the account or the container is not set or not known.
-        InvalidNameError: the container's name cannot be one, or the account is neither a name nor a path.
-        StoreUnavailableError: the container is missing or cannot be used.
-        FormatError: the registered accounts are damaged.
-    """
-    account, _ = check_configured(settings)
-    return container_of(open_account(data_folder, account), settings, data_folder)
-
-
 def check_configured(settings: BackupStorageSettings) -> tuple[str, str]:
     """
     The account and the container of settings by which backups can be made.
@@ -138,7 +124,9 @@ def container_of(account: StorageAccount, settings: BackupStorageSettings, data_
     to be there: its folder may be a disk that is not mounted now, and a backup must not go to the disk below.
 
     Raises:
-        StorageNotConfiguredError, InvalidNameError, StoreUnavailableError: as :func:`open_store`.
+        StorageNotConfiguredError: storage is disabled, or the container is not set.
+        InvalidNameError: the container's name cannot be one.
+        StoreUnavailableError: the container is missing or cannot be used.
     """
     name, container = check_configured(settings)
     is_default = (name, container) == (embedded_account(data_folder), _DEFAULT_CONTAINER)

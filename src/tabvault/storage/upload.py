@@ -8,7 +8,7 @@ before the end are its *head*: what is written begins behind it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tabvault.errors import ObjectChangedError, ObjectExistsError, StorageError
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from tabvault.storage.contract import ObjectInfo
+
+_SMALL_BYTE_COUNT: Final = 16 << 10
+"""Shorter parts are copied together while they come: an object for each would take more memory than they do."""
 
 
 class OpenUpload(ABC):
@@ -59,7 +62,8 @@ class UploadInPieces(OpenUpload):
 
     def __init__(self, name: str, *, head_byte_count: int) -> None:
         super().__init__(name, head_byte_count=head_byte_count)
-        self._buffer = bytearray()
+        self._gathered: list[bytes | bytearray] = []
+        self._gathered_byte_count = 0
 
     @abstractmethod
     def _piece_byte_count(self) -> int:
@@ -85,20 +89,36 @@ class UploadInPieces(OpenUpload):
         rest = memoryview(data).cast("B")
         try:
             while len(rest):
-                wanted_byte_count = self._piece_byte_count()
-                piece = rest[: wanted_byte_count - len(self._buffer)]
-                self._buffer += piece
-                rest = rest[len(piece) :]
-                if len(self._buffer) == wanted_byte_count:
-                    self._take_buffer()
+                missing_byte_count = self._piece_byte_count() - self._gathered_byte_count
+                if isinstance(data, bytes) and len(rest) == len(data) <= missing_byte_count:
+                    part, rest = data, rest[:0]  # nobody can change it: as it is, without a copy
+                else:
+                    part, rest = bytes(rest[:missing_byte_count]), rest[missing_byte_count:]
+                self._gather(part)
+                if len(part) == missing_byte_count:
+                    self._take_gathered()
         except StorageError:
             self.abort()
             raise
 
-    def _take_buffer(self) -> None:
-        data = bytes(self._buffer)
-        self._buffer = bytearray()
-        self._take(data)
+    def _gather(self, part: bytes) -> None:
+        self._gathered_byte_count += len(part)
+        if len(part) >= _SMALL_BYTE_COUNT:
+            self._gathered.append(part)
+        elif self._gathered and isinstance(self._gathered[-1], bytearray):
+            self._gathered[-1] += part
+        else:
+            self._gathered.append(bytearray(part))
+
+    def _take_gathered(self) -> None:
+        """What was gathered is a piece."""
+        gathered = self._forget_gathered()
+        only = gathered[0] if len(gathered) == 1 else None
+        self._take(only if isinstance(only, bytes) else b"".join(gathered))
+
+    def _forget_gathered(self) -> list[bytes | bytearray]:
+        gathered, self._gathered, self._gathered_byte_count = self._gathered, [], 0
+        return gathered
 
 
 def check_match(name: str, seen: ObjectInfo | None, if_match: str | None) -> None:

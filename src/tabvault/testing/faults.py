@@ -23,6 +23,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from tabvault.errors import StoreUnavailableError
+from tabvault.formats.byte_source import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -283,6 +284,10 @@ class FaultyObject:
     def read_at(self, offset: int, byte_count: int) -> bytes | memoryview:
         """See the contract."""
         return self._counter.run("read_at", lambda: self._stored.read_at(offset, byte_count))
+
+    def whole(self) -> Iterator[bytes | memoryview]:
+        """All of it; see the contract."""
+        return pieces(self)
 
     def close(self) -> None:
         """See the contract."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 from tabvault.errors import ObjectNotFoundError
-from tabvault.formats.byte_source import check_range
+from tabvault.formats.byte_source import MemorySource, pieces
 from tabvault.storage.contract import ObjectInfo
 from tabvault.storage.names import check_object_name
 from tabvault.storage.upload import OpenUpload, check_match, object_exists
@@ -152,30 +152,28 @@ class MemoryUpload(OpenUpload):
         self._buffer = bytearray()
 
 
-class MemoryObject:
-    """An object of a :class:`MemoryStore`, as it was when it was opened."""
+class MemoryObject(MemorySource):
+    """
+    An object of a :class:`MemoryStore`, as it was when it was opened.
+
+    Attributes:
+        info: the object as it was then.
+    """
 
     def __init__(self, data: bytes, info: ObjectInfo) -> None:
-        self._data = memoryview(data)
-        self._info = info
+        super().__init__(data)
+        self.info = info
         self._is_open = True
 
-    @property
-    def info(self) -> ObjectInfo:
-        """The object as it was when it was opened."""
-        return self._info
-
-    @property
-    def byte_count(self) -> int:
-        """Length of the object, in bytes."""
-        return self._info.byte_count
-
-    def read_at(self, offset: int, byte_count: int) -> bytes | memoryview:
+    def read_at(self, offset: int, byte_count: int) -> memoryview:
         """A range; see the contract."""
         if not self._is_open:
-            raise ValueError(f"{self._info.name} is closed")
-        check_range(offset, byte_count, self._info.byte_count)
-        return self._data[offset : offset + byte_count]
+            raise ValueError(f"{self.info.name} is closed")
+        return super().read_at(offset, byte_count)
+
+    def whole(self) -> Iterator[bytes | memoryview]:
+        """All of it; see the contract."""
+        return pieces(self)
 
     def close(self) -> None:
         """Let go of the object; see the contract."""

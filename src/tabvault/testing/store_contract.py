@@ -385,6 +385,7 @@ class StoreContract(ABC):
             assert stored.info == store.info("x.abf")
             for offset, byte_count in [(0, 0), (0, 1), (255, 2), (len(BODY), 0), (len(BODY) - 1, 1), (1, 70_000)]:
                 assert bytes(stored.read_at(offset, byte_count)) == BODY[offset : offset + byte_count]
+            assert b"".join(stored.whole()) == BODY
 
     @pytest.mark.parametrize(
         ("offset", "byte_count"), [(0, len(BODY) + 1), (len(BODY), 1), (-1, 1), (0, -1), (1 << 70, 1), (0, 1 << 70)]

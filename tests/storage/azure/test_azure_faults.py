@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from storage.fault_proxy import FAULTS, IMPATIENT, PASS, Fault, FaultProxy, first_times
+from storage.fault_proxy import FAULTS, IMPATIENT, PASS, Fault, FaultProxy, LastingFault, first_times
 from tabvault.errors import ObjectExistsError, ObjectNotFoundError, StorageError, StoreUnavailableError
 from tabvault.storage.remote.patience import Patience
 from tabvault.testing.store_contract import names, put, read
@@ -66,14 +66,7 @@ def test_when_any_request_goes_wrong_for_good_the_object_is_old_or_new(store, pr
     put(container.store(), "x.abf", b"old")
     for faulty in range(1, 40):
         for fault in (Fault(status=403), Fault(cuts_request=True)):
-            state = {"count": 0, "broken": False}
-
-            def plan(_, state=state, fault=fault, faulty=faulty):
-                state["count"] += 1
-                state["broken"] |= state["count"] == faulty
-                return fault if state["broken"] else PASS
-
-            proxy.plan = plan
+            proxy.plan = plan = LastingFault(fault, begins_at=faulty)
             broken = container.store(proxy.port, block_byte_count=BLOCK, patience=Patience(2, 5.0, 0.001, 0.001, 2.0))
             try:
                 upload(broken, replace=True)
@@ -81,7 +74,7 @@ def test_when_any_request_goes_wrong_for_good_the_object_is_old_or_new(store, pr
                 assert read(container.store(), "x.abf") in {b"old", HEAD + BODY}
                 continue
             assert read(container.store(), "x.abf") == HEAD + BODY
-            if state["broken"]:  # only the lease could not be given back
+            if plan.has_begun:  # only the lease could not be given back
                 assert proxy.requests[-1].call == "PUT lease"
                 continue
             assert faulty > 8

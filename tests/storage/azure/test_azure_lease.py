@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from storage.fault_proxy import FAULTS, IMPATIENT, PASS, Fault, FaultProxy, firs
 from tabvault.errors import StorageError, StoreUnavailableError
 from tabvault.jobs.backup import backup_database
 from tabvault.storage.azure import lease
+from tabvault.storage.remote.wire import Stop, stopped_by
 from tabvault.testing.store_contract import put, read
 
 if TYPE_CHECKING:
@@ -88,10 +90,46 @@ def test_who_may_not_take_a_lease_goes_on_without(store, container, proxy):
     assert len(proxy.calls("PUT lease")) == 1
 
 
+def test_who_is_stopped_gives_his_lease_back(store, container):
+    stop = Stop()
+    with stopped_by(stop), store.create("x.abf", replace=True) as upload:
+        upload.write(BODY)
+        stop.set()
+        with pytest.raises(StoreUnavailableError):
+            upload.finish()
+    assert state(container) == "available"
+
+
+def test_who_is_stopped_while_he_takes_a_lease_gives_it_back(container, proxy, store):
+    proxy.plan = first_times(1, Fault(delay_s=60.0), "PUT lease")
+    stop = Stop()
+    errors: list[StorageError] = []
+
+    def create() -> None:
+        try:
+            with stopped_by(stop):
+                container.store(proxy.port).create("x.abf", replace=True)
+        except StorageError as error:
+            errors.append(error)
+
+    creating = threading.Thread(target=create)
+    creating.start()
+    ends = time.monotonic() + 20
+    while state(container) != "leased" and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert state(container) == "leased"
+    stop.set()
+    creating.join(20)
+    assert not creating.is_alive()
+    assert isinstance(errors[0], StoreUnavailableError)
+    assert state(container) == "available"
+
+
 def test_a_second_try_is_not_locked_out_by_the_first_and_others_are(store, container):
     dead = store.create("x.abf", replace=True, upload_key="a")
-    dead._lease._ended.set()  # as if its process had been killed
+    dead._lease._is_released = True  # as if its process had been killed
     dead.abort()
+    dead._lease._ended.set()
     assert state(container) == "leased"
     with pytest.raises(StorageError, match="is being replaced"):
         store.create("x.abf", replace=True, upload_key="b")

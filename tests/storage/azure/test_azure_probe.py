@@ -12,11 +12,11 @@ import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import AccessPolicy, BlobLeaseClient, generate_container_sas
 
-from storage.fault_proxy import IMPATIENT, Fault, FaultProxy
+from storage.fault_proxy import IMPATIENT, Fault, FaultProxy, LastingFault
 from tabvault.errors import StoreUnavailableError
 from tabvault.jobs.storage_probe import CONTENT, PROBE_NAME, Probe, probe
 from tabvault.storage.accounts import AccountFacts
-from tabvault.storage.azure.access import access_by_identity, access_by_key, access_by_sas_url
+from tabvault.storage.azure.access import access_by_key, access_by_sas_url, account_by_identity
 from tabvault.storage.azure.probing import AzureProbing
 from tabvault.storage.azure.store import AzureBlobStore
 from tabvault.testing.store_contract import names, put
@@ -278,13 +278,7 @@ def test_an_object_on_which_another_probe_holds_a_lease_says_that_one_could_writ
 def test_a_service_that_goes_away_in_the_middle_leaves_one_object_at_most(container):
     with FaultProxy(container.port) as proxy:
         for count in itertools.count():
-            left = [count]
-
-            def plan(_, left=left):
-                left[0] -= 1
-                return Fault(status=503) if left[0] < 0 else Fault()
-
-            proxy.plan = plan
+            proxy.plan = LastingFault(Fault(status=503), begins_at=count + 1)
             store = AzureProbing(container.access(proxy.port), patience=_ONCE)
             account = AccountFacts("acc", "azure", "")
             found = probe(_Already(store), account=account, container="c", now=datetime.datetime.now(datetime.UTC))
@@ -326,7 +320,7 @@ def test_an_identity_without_token_is_named():
 
             raise CredentialUnavailableError("SECRET")
 
-    with AzureBlobStore(access_by_identity("https://127.0.0.1:1", "backups", NoIdentity())) as store:
+    with AzureBlobStore(account_by_identity("https://127.0.0.1:1", NoIdentity()).to_container("backups")) as store:
         found = probed(store)
     assert bad(found) == [("FAILED", "no_token", ("list", "write", "read", "remove"))]
     assert "SECRET" not in str(found)

@@ -22,10 +22,10 @@ from tabvault.errors import (
     StoreUnavailableError,
 )
 from tabvault.storage.azure.access import (
-    access_by_connection_string,
-    access_by_identity,
     access_by_key,
     access_by_sas_url,
+    account_by_connection_string,
+    account_by_identity,
 )
 from tabvault.storage.azure.store import AzureBlobStore
 from tabvault.storage.remote.patience import Patience
@@ -63,13 +63,13 @@ def test_a_container_sas_url_is_taken_apart():
 
 
 def test_a_connection_string_is_taken_apart():
-    access = access_by_connection_string(
-        f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={KEY}==;EndpointSuffix=core.windows.net", "backups"
+    access = account_by_connection_string(
+        f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={KEY}==;EndpointSuffix=core.windows.net"
     )
     assert access.account_url == "https://acc.blob.core.windows.net"
     assert access.credential == {"account_name": "acc", "account_key": f"{KEY}=="}
-    access = access_by_connection_string(
-        f"BlobEndpoint=https://acc.blob.core.chinacloudapi.cn/;SharedAccessSignature={SAS}", "backups"
+    access = account_by_connection_string(
+        f"BlobEndpoint=https://acc.blob.core.chinacloudapi.cn/;SharedAccessSignature={SAS}"
     )
     assert access.account_url == "https://acc.blob.core.chinacloudapi.cn"
     assert access.sas.permissions == "rl"
@@ -110,7 +110,7 @@ def test_what_is_no_container_sas_url_is_refused_and_not_repeated(url):
 )
 def test_what_is_no_connection_string_is_refused_and_not_repeated(text):
     with pytest.raises(StorageError) as caught:
-        access_by_connection_string(text, "backups")
+        account_by_connection_string(text)
     assert KEY not in shown(caught.value)
     assert "SECRET" not in shown(caught.value)
 
@@ -128,12 +128,12 @@ def test_no_representation_shows_a_secret():
 
 def test_an_identity_is_passed_through_and_only_over_tls():
     credential = ClientSecretCredential("00000000-0000-0000-0000-000000000000", "app", "SECRET")
-    access = access_by_identity("https://acc.blob.core.windows.net/", "backups", credential)
+    access = account_by_identity("https://acc.blob.core.windows.net/", credential).to_container("backups")
     assert access.credential is credential
     assert access.is_by_identity
     AzureBlobStore(access).close()
     with pytest.raises(StorageError, match="https"):
-        access_by_identity("http://127.0.0.1:10000/acc", "backups", credential)
+        account_by_identity("http://127.0.0.1:10000/acc", credential)
 
 
 def test_an_identity_without_token_is_named():
@@ -141,7 +141,7 @@ def test_an_identity_without_token_is_named():
         def get_token(self, *scopes, **options):  # noqa: ARG002 - the interface of azure-core
             raise CredentialUnavailableError("SECRET")
 
-    with AzureBlobStore(access_by_identity("https://127.0.0.1:1", "backups", NoIdentity())) as store:
+    with AzureBlobStore(account_by_identity("https://127.0.0.1:1", NoIdentity()).to_container("backups")) as store:
         with pytest.raises(StorageError, match="NoIdentity gives no token") as caught:
             store.info("x.abf")
         assert "SECRET" not in shown(caught.value)

@@ -8,12 +8,11 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
-from storage.fault_proxy import IMPATIENT, PASS, Fault, FaultProxy
+from storage.fault_proxy import IMPATIENT, PASS, Fault, FaultProxy, killing
 from tabvault.errors import ObjectNotFoundError, StorageError
 from tabvault.testing.store_contract import names, read
 
@@ -75,19 +74,10 @@ def test_a_process_killed_at_random_points_sends_no_block_twice(container, proxy
     killed_count = 0
     for kill_at in (1, 2, *(chance.randrange(3, 12) for _ in range(4)), None):
         child = subprocess.Popen([sys.executable, "-c", CHILD], env=environment)
-        left = [kill_at]
-
-        def plan(_, left=left, child=child):
-            if left[0] is not None:
-                left[0] -= 1
-                if left[0] == 0:
-                    child.send_signal(signal.SIGKILL)
-            return PASS
-
-        proxy.plan = plan
+        proxy.plan = killing(child, at=kill_at)
         assert child.wait(timeout=60) == (0 if kill_at is None else -signal.SIGKILL)
         killed_count += kill_at is not None
-        _wait_until_quiet(proxy)
+        proxy.wait_until_quiet()
         if kill_at is not None:
             assert names(container.store()) == []
             with pytest.raises(ObjectNotFoundError):
@@ -147,7 +137,7 @@ def test_a_network_that_goes_away_in_the_middle_costs_only_the_rest(container, p
     with pytest.raises(StorageError, match="Put Block"):
         upload(store)
     proxy.plan = lambda _: PASS
-    _wait_until_quiet(proxy)
+    proxy.wait_until_quiet()
     upload(store)
     assert len(sent(proxy)) == len(set(sent(proxy))) == BLOCK_COUNT + 1
     assert read(container.store(), "x.abf") == HEAD + BODY
@@ -175,12 +165,3 @@ def test_a_sas_that_expires_in_the_middle_is_named_and_a_new_one_goes_on(contain
             begun.finish()
         assert len(sent(proxy)) == written - len(uncommitted)
     assert read(container.store(), "x.abf") == piece * written
-
-
-def _wait_until_quiet(proxy: FaultProxy) -> None:
-    """Until what is on its way through the proxy has arrived or is lost."""
-    quiet = threading.Event()
-    ends = time.monotonic() + 10
-    while proxy.open_count and time.monotonic() < ends:
-        quiet.wait(0.01)
-    assert proxy.open_count == 0

@@ -11,13 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from test_faults import UNKNOWN, Died, Fault, Trace
+from test_faults import UNKNOWN, Died, Fault, traced
 
+from storage.data_folder.hostile_manifest import change_manifest
 from tabvault.errors import (
     ChecksumError,
     DatabaseError,
@@ -32,6 +32,8 @@ from tabvault.errors import (
 )
 from tabvault.storage.data_folder import detached_folder
 from tabvault.storage.data_folder.folder import DataFolder
+
+pytest_plugins = ["storage.data_folder.folder_in_memory"]
 
 WHEN = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
 FILES = {"T.tbl\\1.prt\\0.idf": b"values" * 50, "db.xml": b"<x/>", "metadata.sqlitedb": b"m"}
@@ -93,16 +95,6 @@ def tree(folder):
         for path in folder.rglob("*")
         if path.is_symlink() or path.is_file()
     }
-
-
-def rewritten(place, change):
-    """Change the manifest in the detached database as a hostile writer can: digest and all."""
-    path = place / "versions/00000001/manifest.json"
-    manifest = json.loads(path.read_bytes())
-    change(manifest)
-    data = json.dumps(manifest).encode()
-    path.write_bytes(data)
-    (place / "CURRENT").write_text(f"00000001 {hashlib.sha256(data).hexdigest()}\n")
 
 
 # --- there and back
@@ -529,7 +521,7 @@ def change_files(**values):
 def test_a_hostile_manifest_is_refused(folder, change):
     put(folder)
     detach(folder)
-    rewritten(folder.path / "detached/Sales", change)
+    change_manifest(folder.path / "detached/Sales", change)
     with pytest.raises(FormatError):
         attach(folder)
     assert folder.databases() == []
@@ -541,7 +533,7 @@ def test_a_manifest_of_very_many_values_is_over_a_limit(folder, monkeypatch):
     monkeypatch.setattr(detached_folder, "MANIFEST_VALUE_COUNT_MAX", 100)
     attach(folder)
     detach(folder)
-    rewritten(folder.path / "detached/Sales", lambda manifest: manifest["container"].update(x=[[]] * 50))
+    change_manifest(folder.path / "detached/Sales", lambda manifest: manifest["container"].update(x=[[]] * 50))
     with pytest.raises(LimitError, match="values are over 100"):
         attach(folder)
 
@@ -622,6 +614,18 @@ def test_nothing_is_told_of_a_file_that_a_link_leads_to(folder, tmp_path, path):
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+def test_a_folder_whose_name_is_not_utf_8_is_shown_in_characters_that_exist(folder):
+    put(folder)
+    detach(folder)
+    place = folder.path / "detached"
+    (place / "Sales").rename(os.fsdecode(bytes(place) + b"/\xffSales"))
+    [info] = folder.detached()
+    assert (info.key, info.state) == ("\\xffSales", "damaged")
+    assert f"{info}".encode()
+    assert "not UTF-8" in info.damage
+
+
 def test_what_is_no_folder_is_not_listed(folder, tmp_path):
     put(folder)
     detach(folder)
@@ -671,16 +675,6 @@ def templates(tmp_path_factory):
     with DataFolder.open(root / "detached") as folder:
         detach(folder)
     return root
-
-
-@pytest.fixture
-def scratch(tmp_path):
-    memory = Path("/dev/shm")  # noqa: S108 - only the fresh folder in it is used
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -741,14 +735,6 @@ def run_with(fault, path, change, *, is_read):
             if not fault.dies:
                 reader.close()
         return failed, UNKNOWN if fault.dies else state_of(folder)
-
-
-def traced(path, change):
-    trace = Trace()
-    with DataFolder.open(path) as folder, pytest.MonkeyPatch.context() as monkeypatch:
-        trace.install(monkeypatch)
-        change(folder)
-    return trace
 
 
 def test_the_detached_copy_is_durable_before_the_database_is_dropped_and_the_way_before_the_return(tmp_path, templates):

@@ -11,7 +11,6 @@ import datetime
 import errno
 import os
 import shutil
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,8 @@ import pytest
 
 from tabvault.errors import TabvaultError
 from tabvault.storage.data_folder.folder import DataFolder
+
+pytest_plugins = ["storage.data_folder.folder_in_memory"]
 
 CALLS = (
     "open",
@@ -171,17 +172,6 @@ def templates(tmp_path_factory):
     for name in ("staging", "trash"):
         (root / "garbage" / name / "crashed").mkdir()
     return root
-
-
-@pytest.fixture
-def scratch(tmp_path):
-    """A folder in memory where the system has one: thousands of files are made, and no disk is needed for it."""
-    memory = Path("/dev/shm")  # noqa: S108 - only the fresh folder in it is used
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
 
 
 @pytest.mark.parametrize("dies", [False, True], ids=["goes-on", "dies"])

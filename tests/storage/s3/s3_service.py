@@ -3,7 +3,7 @@ A program: moto's S3 on a free port of the loopback interface, which it writes t
 
 moto keeps what it is told and forgets some of what a real service promises. What the store relies on is put before it
 here, as the API reference has it: one write at a time, ``If-Match`` on CompleteMultipartUpload, ``Content-MD5``, and
-when an upload was begun.
+when an upload was begun. As strict as Ceph, it completes no upload that has parts which the request does not list.
 """
 
 from __future__ import annotations
@@ -57,15 +57,24 @@ def _refusal(environ: dict[str, Any], body: bytes) -> tuple[str, str] | None:
     md5 = environ.get("HTTP_CONTENT_MD5")
     if md5 and base64.b64decode(md5) != hashlib.md5(body, usedforsecurity=False).digest():
         return "400 Bad Request", "BadDigest"
-    wanted = environ.get("HTTP_IF_MATCH")
-    if environ["REQUEST_METHOD"] == "POST" and wanted and "uploadId" in parse_qs(environ.get("QUERY_STRING", "")):
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    if environ["REQUEST_METHOD"] == "POST" and "uploadId" in query:
         path = environ.get("RAW_URI", environ["PATH_INFO"]).partition("?")[0]
         bucket, _, name = unquote(path).lstrip("/").partition("/")
-        there = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, name)
-        if there is None:
-            return "404 Not Found", "NoSuchKey"
-        if there.etag.strip('"') != wanted.strip('"'):
-            return "412 Precondition Failed", "PreconditionFailed"
+        return _refused_completion(bucket, name, query["uploadId"][0], body, environ.get("HTTP_IF_MATCH"))
+    return None
+
+
+def _refused_completion(bucket: str, name: str, upload: str, body: bytes, wanted: str | None) -> tuple[str, str] | None:
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    begun = backend.get_bucket(bucket).multiparts.get(upload)
+    if begun is not None and len(begun.parts) != body.count(b"<PartNumber>"):
+        return "400 Bad Request", "InvalidPart"
+    there = backend.get_object(bucket, name)
+    if wanted and there is None:
+        return "404 Not Found", "NoSuchKey"
+    if wanted and there.etag.strip('"') != wanted.strip('"'):
+        return "412 Precondition Failed", "PreconditionFailed"
     return None
 
 

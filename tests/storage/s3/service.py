@@ -51,9 +51,9 @@ def s3(s3_port: int) -> Iterator[Any]:
 
 
 @pytest.fixture
-def bucket(s3_port: int, s3: Any) -> Iterator[Bucket]:
+def bucket(s3_port: int, s3: Any, tmp_path: Path) -> Iterator[Bucket]:
     """An empty bucket."""
-    made = Bucket(s3_port, f"test-{secrets.token_hex(8)}", s3)
+    made = Bucket(s3_port, f"test-{secrets.token_hex(8)}", s3, tmp_path / "notes")
     s3.create_bucket(Bucket=made.name, CreateBucketConfiguration={"LocationConstraint": REGION})
     yield made
     for store in made.stores:

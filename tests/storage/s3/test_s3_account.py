@@ -10,8 +10,12 @@ import pytest
 from storage.fault_proxy import IMPATIENT, Fault, FaultProxy
 from storage.s3.bucket import ACCESS_KEY_ID, REGION, SECRET
 from tabvault.errors import InvalidNameError, ObjectExistsError, StorageAccessError, StorageError, StoreUnavailableError
+from tabvault.storage.account_credentials import AccessKey
+from tabvault.storage.accounts import open_account
 from tabvault.storage.s3.access import access_by_key
 from tabvault.storage.s3.account import S3Account
+from tabvault.storage.s3.parts import PART_BYTE_COUNT
+from tabvault.storage.server_state.storage_accounts import add_account
 from tabvault.testing.store_contract import names, put
 
 pytest_plugins = ["storage.s3.service"]
@@ -142,3 +146,23 @@ def test_the_users_own_settings_of_the_aws_command_line_have_no_say(account, tmp
     put(store, "x.abf", b"1")
     assert names(store) == ["x.abf"]
     store.close()
+
+
+def test_uploads_to_a_registered_account_are_noted_in_the_data_folder_and_known_there(bucket, tmp_path):
+    key = AccessKey(f"http://127.0.0.1:{bucket.port}", REGION, ACCESS_KEY_ID, SECRET)
+    add_account(tmp_path, *key.record("minio"))
+    body = bytes(PART_BYTE_COUNT + 1)
+    for expected in (1, 0):
+        account = open_account(tmp_path, "minio")
+        with account.container(bucket.name) as store:
+            with store.create("x.abf", replace=False, upload_key="1") as upload:
+                upload.write(body)
+                if not expected:
+                    upload.finish()
+                elif upload._multipart is None:  # only what is behind the first part is sent before the end
+                    upload.write(body)
+            ours = [one.is_ours for one in store.probing().unfinished_uploads()]
+        account.close()
+        assert ours == [True] * expected
+        assert len(list((tmp_path / "server/multipart").iterdir())) == expected
+    assert bucket.uploads() == []

@@ -44,11 +44,12 @@ def test_a_database_comes_back_through_a_storm_as_it_was(tmp_path, bucket, proxy
     assert all(re.search(r"(?i)\r\nrange: bytes=\d+-\d+\r\n", request.head) for request in gets)
 
 
-def test_a_network_that_fails_during_a_backup_leaves_the_old_file(tmp_path, bucket, proxy):
+def test_a_network_that_fails_during_a_backup_leaves_the_old_file_and_what_was_sent(tmp_path, bucket, proxy):
     store = bucket.store(proxy.port, part_byte_count=16 << 10, patience=IMPATIENT)
     with vault_with(tmp_path) as vault:
         backup_database(vault.folder, store, "shop", "shop.abf")
         old = store.info("shop.abf")
+        before = len(proxy.requests)
         proxy.plan = lambda request: Fault(cuts_request=True) if "partNumber=4" in request.target else PASS
         with pytest.raises(StoreUnavailableError, match=r"UploadPart of shop\.abf"):
             backup_database(vault.folder, store, "shop", "shop.abf", overwrite=True)
@@ -56,6 +57,15 @@ def test_a_network_that_fails_during_a_backup_leaves_the_old_file(tmp_path, buck
         proxy.plan = lambda _: Fault(cuts_request=True)
         with pytest.raises(StorageError, match="after 4 attempts"):
             store.info("shop.abf")
+        # The next try goes on from there.
+        proxy.plan = lambda _: PASS
+        backup_database(vault.folder, store, "shop", "shop.abf", overwrite=True)
+    parts = [request for request in proxy.requests[before:] if request.call == "PUT partNumber"]
+    arrived = [request.target for request in parts if request.status == 200]
+    assert len(arrived) == len(set(arrived)) > 4
+    assert len({re.search(r"uploadId=([^&]+)", target)[1] for target in arrived}) == 1
+    assert bucket.uploads() == bucket.noted() == []
+    assert store.info("shop.abf").etag != old.etag
 
 
 def _storm():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from storage.fault_proxy import FaultProxy
+from storage.fault_proxy import PASS, Fault, FaultProxy
 from storage.s3.bucket import REGION
 from tabvault.errors import InvalidNameError, ObjectChangedError, StorageError, StoreUnavailableError
 from tabvault.storage.s3.multipart import ABANDONED_AFTER
-from tabvault.storage.s3.parts import MARK_NUMBER, PART_BYTE_COUNT, describe_part, mark_of, part_byte_count
+from tabvault.storage.s3.parts import PART_BYTE_COUNT, PART_COUNT_MAX, describe_part, digest_of_key, part_byte_count
+from tabvault.storage.s3.upload_notes import UploadNotes
 from tabvault.testing.store_contract import StoreContract, names, put, read
 
 if TYPE_CHECKING:
@@ -146,15 +149,100 @@ def test_an_upload_that_lost_leaves_nothing_with_a_key_too(bucket, store):
     assert bucket.uploads() == []
 
 
-def test_what_was_left_for_a_week_is_ended_by_the_next_writer(bucket, store):
-    with store.create("left.abf", replace=False, upload_key="1") as upload:
+def test_every_part_that_was_sent_is_listed_when_the_upload_is_completed(bucket, store):
+    """Ceph refuses the list otherwise; and so does the service of these tests."""
+    seen = []
+
+    def completed(params, **_):
+        listed = [int(number) for number in re.findall(rb"<PartNumber>(\d+)</PartNumber>", params["body"])]
+        seen.append((bucket.parts(), listed))
+
+    store._caller._client.meta.events.register("before-call.s3.CompleteMultipartUpload", completed)
+    for key in (None, "1"):
+        with store.create(f"{key}.abf", replace=False, upload_key=key) as upload:
+            upload.write(bytes(3 * PART + 1))
+            upload.finish()
+    with store.create("again.abf", replace=False, upload_key="1") as upload:
         upload.write(bytes(3 * PART))
+    with store.create("again.abf", replace=False, upload_key="1") as upload:
+        upload.write(bytes(5 * PART))
+        upload.finish()
+    assert [listed for _, listed in seen] == [[1, 2, 3, 4], [1, 2, 3, 4], [1, 2, 3, 4, 5]]
+    assert all(sent == [listed] for sent, listed in seen)
+
+
+def begin(store, name, **options) -> None:
+    with store.create(name, replace=False, upload_key="1", **options) as upload:
+        upload.write(bytes(3 * PART))
+        upload._in_flight.results()
+
+
+def test_what_has_no_note_of_ours_is_never_ended(bucket, store, tmp_path):
+    """Another program's, one of another server, and what is noted of another bucket."""
+    for name in ("a.abf", "b.abf"):
+        begun = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=name)
+        place = {"Bucket": bucket.name, "Key": name, "UploadId": begun["UploadId"]}
+        bucket.client.upload_part(**place, PartNumber=1, Body=b"1")
+    elsewhere = UploadNotes(bucket.notes, service=bucket.access().url, bucket="elsewhere")
+    elsewhere.add("b.abf", begun["UploadId"], key_digest=None, begun=datetime.now(UTC)).release()
+    begin(bucket.store(part_byte_count=PART, notes_folder=tmp_path / "another server"), "c.abf")
+    begin(store, "ours.abf")
+    later = datetime.now(UTC) + 2 * ABANDONED_AFTER
+    put(bucket.store(part_byte_count=PART, now=lambda: later), "next.abf", bytes(3 * PART))
+    put(bucket.store(part_byte_count=PART, now=lambda: later, notes_folder=None), "last.abf", bytes(3 * PART))
+    assert sorted(bucket.uploads()) == ["a.abf", "b.abf", "c.abf"]
+    assert [path.read_bytes().count(b"elsewhere") for path in bucket.noted()] == [1]
+
+
+def test_what_was_left_for_a_week_is_ended_by_the_next_writer(bucket, store):
+    begin(store, "left.abf")
     now = datetime.now(UTC)
     for days, left in [(timedelta(days=-1), ["left.abf"]), (timedelta(hours=1), [])]:
         clock = now + ABANDONED_AFTER + days
         later = bucket.store(part_byte_count=PART, now=lambda clock=clock: clock)
         put(later, f"{days}.abf".replace(":", "-"), bytes(3 * PART))
         assert bucket.uploads() == left
+        assert len(bucket.noted()) == len(left)
+
+
+def test_what_is_at_work_or_had_a_part_this_week_is_not_ended(bucket, store):
+    now = datetime.now(UTC)
+    early = bucket.store(part_byte_count=PART, now=lambda: now - 2 * ABANDONED_AFTER)
+    begin(early, "resumed.abf")
+    put(store, "next.abf", bytes(3 * PART))
+    assert bucket.uploads() == ["resumed.abf"]
+    late = bucket.store(part_byte_count=PART, now=lambda: now + 2 * ABANDONED_AFTER)
+    with store.create("work.abf", replace=False) as upload:
+        upload.write(bytes(3 * PART))
+        put(late, "last.abf", bytes(3 * PART))
+        assert bucket.uploads() == ["work.abf"]
+        upload.finish()
+    assert bucket.noted() == []
+
+
+def test_a_service_that_does_not_end_an_upload_is_asked_another_time(bucket, store):
+    begin(store, "left.abf")
+    clock = datetime.now(UTC) + 2 * ABANDONED_AFTER
+    with FaultProxy(bucket.port) as proxy:
+        begin(bucket.store(proxy.port, part_byte_count=PART), "other.abf")
+        for call, left in [("DELETE uploadId", 1), ("GET uploadId", 1), (None, 0)]:
+            proxy.plan = lambda request, call=call: Fault(status=403) if request.call == call else PASS
+            later = bucket.store(proxy.port, part_byte_count=PART, now=lambda: clock)
+            put(later, f"{call}.abf", bytes(3 * PART))
+            assert bucket.uploads() == ["left.abf"] + ["other.abf"] * left
+            assert len(bucket.noted()) == 1 + left
+
+
+def test_an_upload_that_could_not_be_ended_stays_noted_until_it_is(bucket):
+    with FaultProxy(bucket.port) as proxy:
+        proxy.plan = lambda request: Fault(status=403) if request.call == "DELETE uploadId" else PASS
+        with bucket.store(proxy.port, part_byte_count=PART).create("x.abf", replace=False) as upload:
+            upload.write(bytes(3 * PART))
+        assert len(bucket.uploads()) == len(bucket.noted()) == 1
+        proxy.plan = lambda _: PASS
+        clock = datetime.now(UTC) + 2 * ABANDONED_AFTER
+        put(bucket.store(proxy.port, part_byte_count=PART, now=lambda: clock), "next.abf", bytes(3 * PART))
+    assert bucket.uploads() == bucket.noted() == []
 
 
 def test_a_missing_bucket_is_unavailable_and_not_asked_twice(bucket):
@@ -188,13 +276,13 @@ def test_names_of_facts_are_identifiers(store):
 
 
 def test_ten_thousand_parts_are_enough_for_484_gib():
-    sizes = [part_byte_count(number, PART_BYTE_COUNT) for number in range(1, MARK_NUMBER)]
+    sizes = [part_byte_count(number, PART_BYTE_COUNT) for number in range(1, PART_COUNT_MAX + 1)]
     assert sizes[0] == 8 << 20
     assert max(sizes) == 128 << 20
     assert sizes == sorted(sizes)
     assert 484 << 30 < sum(sizes) < 485 << 30
-    with pytest.raises(StorageError, match="9999 parts"):
-        part_byte_count(MARK_NUMBER, PART_BYTE_COUNT)
+    with pytest.raises(StorageError, match="10000 parts"):
+        part_byte_count(PART_COUNT_MAX + 1, PART_BYTE_COUNT)
 
 
 def test_a_part_is_known_by_the_tag_that_the_service_gives_it(bucket):
@@ -205,7 +293,9 @@ def test_a_part_is_known_by_the_tag_that_the_service_gives_it(bucket):
     assert answer["ETag"] == '"900150983cd24fb0d6963f7d28e17f72"'
 
 
-def test_the_mark_of_an_upload_says_key_and_facts():
-    marks = {mark_of("1", {}), mark_of("2", {}), mark_of("1", {"a": "1"}), mark_of("1", {"a": "2"})}
-    assert len(marks) == 4
-    assert mark_of("1", {"a": "1", "b": "2"}) == mark_of("1", {"b": "2", "a": "1"})
+def test_the_digest_of_a_key_says_key_and_facts():
+    digests = {digest_of_key("1", {}), digest_of_key("2", {}), digest_of_key("1", {"a": "1"})}
+    assert len(digests | {digest_of_key("1", {"a": "2"})}) == 4
+    assert digest_of_key("1", {"a": "1", "b": "2"}) == digest_of_key("1", {"b": "2", "a": "1"})
+    # What an earlier version published or left is known by the same.
+    assert digest_of_key("1", {"a": "2"}) == hashlib.sha256(b'["1", [["a", "2"]]]').hexdigest()

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from storage.fault_proxy import FAULTS, IMPATIENT, PASS, Fault, FaultProxy, first_times
+from storage.fault_proxy import FAULTS, IMPATIENT, PASS, QUICK_FAULTS, Fault, FaultProxy, LastingFault, first_times
 from tabvault.errors import ObjectExistsError, ObjectNotFoundError, StorageError, StoreUnavailableError
 from tabvault.storage.remote.patience import Patience
 from tabvault.testing.store_contract import names, put
@@ -16,7 +16,6 @@ pytest_plugins = ["storage.s3.service"]
 PART = 16 << 10
 HEAD = b"the head"
 BODY = random.Random(7).randbytes(3 * PART + 100)
-PASSING = {name: fault for name, fault in FAULTS.items() if name not in {"silent", "429 with a wish"}}
 LASTING = {"cut": Fault(cuts_request=True), "429": Fault(status=429)}
 CALLS = {
     "HEAD": "HeadObject",
@@ -44,9 +43,7 @@ def upload(store, name="x.abf", *, replace=False):
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize(
-    "fault", [fault for name, fault in FAULTS.items() if name not in {"silent", "429 with a wish"}]
-)
+@pytest.mark.parametrize("fault", QUICK_FAULTS.values(), ids=QUICK_FAULTS)
 def test_a_fault_that_passes_costs_no_object(store, proxy, bucket, call, fault):
     proxy.plan = first_times(1, fault, call)
     info = upload(store)
@@ -77,22 +74,15 @@ def test_a_fault_that_lasts_leaves_no_object_and_names_the_call(store, proxy, bu
 def test_when_any_request_goes_wrong_for_good_the_object_is_old_or_new(proxy, bucket):
     put(bucket.store(), "x.abf", b"old")
     for faulty in range(1, 40):
-        state = {"count": 0, "broken": False}
         fault = Fault(cuts_request=True) if faulty % 2 else Fault(cuts_answer=True)
-
-        def plan(_, state=state, fault=fault, faulty=faulty):
-            state["count"] += 1
-            state["broken"] |= state["count"] == faulty
-            return fault if state["broken"] else PASS
-
-        proxy.plan = plan
+        proxy.plan = plan = LastingFault(fault, begins_at=faulty)
         broken = bucket.store(proxy.port, part_byte_count=PART, patience=Patience(2, 5.0, 0.001, 0.001, 2.0))
         try:
             upload(broken, replace=True)
         except StorageError:
             assert bucket.read("x.abf") in {b"old", HEAD + BODY}
             continue
-        if state["broken"]:
+        if plan.has_begun:
             # Only the question how it came out went wrong.
             continue
         assert bucket.read("x.abf") == HEAD + BODY

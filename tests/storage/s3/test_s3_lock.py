@@ -15,12 +15,12 @@ pytest_plugins = ["storage.s3.service"]
 
 
 @pytest.fixture
-def locked(s3_port, s3):
+def locked(s3_port, s3, tmp_path):
     """Makes buckets with a default retention of 3 days in that mode, or with none."""
     made: list[Bucket] = []
 
     def make(mode: str | None) -> Bucket:
-        bucket = Bucket(s3_port, f"test-{secrets.token_hex(8)}", s3)
+        bucket = Bucket(s3_port, f"test-{secrets.token_hex(8)}", s3, tmp_path / "notes")
         made.append(bucket)
         s3.create_bucket(
             Bucket=bucket.name,

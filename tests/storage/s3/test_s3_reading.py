@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from storage.fault_proxy import FAULTS, IMPATIENT, Fault, FaultProxy, first_times
+from storage.fault_proxy import CUT_BODIES, IMPATIENT, QUICK_FAULTS, Fault, FaultProxy, first_times
 from tabvault.errors import ObjectChangedError, StoreUnavailableError
 from tabvault.storage.remote.patience import Patience
 from tabvault.testing.store_contract import put
@@ -15,12 +15,7 @@ from tabvault.testing.store_contract import put
 pytest_plugins = ["storage.s3.service"]
 
 BODY = random.Random(7).randbytes(160_000)
-READ_FAULTS = {name: fault for name, fault in FAULTS.items() if name not in {"silent", "429 with a wish"}} | {
-    "truncated": Fault(body_byte_count=1000),
-    "no body": Fault(body_byte_count=0),
-    "short": Fault(body_byte_count=1000, is_consistent=True),
-    "an empty success": Fault(status=200),
-}
+READ_FAULTS = QUICK_FAULTS | CUT_BODIES | {"an empty success": Fault(status=200)}
 
 
 @pytest.fixture

@@ -203,7 +203,7 @@ def test_a_change_shows_in_the_chain_with_its_place(log, path, change):
     path.write_bytes(b"".join(CHANGES[change](path.read_bytes().splitlines(keepends=True))))
     faults = log.verify_chain().faults
     assert 1 <= len(faults) <= 6
-    assert all(fault.startswith("audit-2026-11.jsonl line ") for fault in faults)
+    assert all(str(fault).startswith("audit-2026-11.jsonl line ") for fault in faults)
 
 
 def test_a_change_of_everything_shows_against_a_head_noted_elsewhere(tmp_path, log, path):

@@ -23,8 +23,8 @@ from tabvault.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from tabvault.storage.server_state import job_records
-from tabvault.storage.server_state.job import COLUMNS, Job, JobFailure, JobProgress, JobState, job_of, row_of
+from tabvault.storage.server_state import job_database
+from tabvault.storage.server_state.job import COLUMNS, Job, JobFailure, JobProgress, JobState, job_of, row_of, time_text
 from tabvault.storage.server_state.job_records import HISTORY, JobRecords, utc_now
 from tabvault.testing.faults import CallCounter
 
@@ -154,13 +154,14 @@ def test_jobs_are_listed_latest_first_by_database_kind_state_and_place(tmp_path)
 def test_only_progress_does_not_wait_for_the_disk(tmp_path, monkeypatch):
     with JobRecords.open(tmp_path) as records:
         statements: list[str] = []
-        run = records._run
+        run = records._database._run
 
         def seen_run(text, values=()):
-            statements.append(f"{text[:6]} at {records._connection.execute('PRAGMA synchronous').fetchone()[0]}")
+            ((level,),) = records._database._connection.execute("PRAGMA synchronous")
+            statements.append(f"{text[:6]} at {level}")
             return run(text, values)
 
-        monkeypatch.setattr(records, "_run", seen_run)
+        monkeypatch.setattr(records._database, "_run", seen_run)
         job = add(records)
         records.save_progress(job)
         records.save(ended(job))
@@ -252,7 +253,7 @@ def test_a_file_that_cannot_be_used_is_set_aside_with_a_warning(tmp_path, damage
 def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_and_a_running_job_stays(tmp_path):
     with JobRecords.open(tmp_path) as records:
         lost, kept = add(records), add(records)
-        records._connection.execute("DROP TABLE jobs")
+        records._database._connection.execute("DROP TABLE jobs")
         records.save(ended(kept))
         assert records.get(kept.id) == ended(kept)
         assert len(records.warnings) == 1
@@ -318,7 +319,7 @@ def test_whichever_sqlite_call_fails_what_was_promised_is_there(tmp_path, monkey
         tried: list[Job] = []
         promised: list[Job] = []
         with monkeypatch.context() as patch:
-            patch.setattr(job_records, "sqlite3", FaultySqlite(counter))
+            patch.setattr(job_database, "sqlite3", FaultySqlite(counter))
             try:
                 history(folder, tried, promised)
             except named:
@@ -348,7 +349,7 @@ def test_whichever_sqlite_call_finds_the_file_damaged_the_work_goes_on_with_a_ne
         counter = CallCounter(fail_at=fail_at, when=when, error=disk_error(sqlite3.SQLITE_CORRUPT))
         tried: list[Job] = []
         with monkeypatch.context() as patch:
-            patch.setattr(job_records, "sqlite3", FaultySqlite(counter))
+            patch.setattr(job_database, "sqlite3", FaultySqlite(counter))
             # A job that has ended is no longer written; it is gone with the old file.
             with contextlib.suppress(JobNotFoundError):
                 history(folder, tried, [])
@@ -366,10 +367,10 @@ def test_whichever_sqlite_call_finds_the_file_damaged_the_work_goes_on_with_a_ne
 def test_a_full_disk_is_called_by_its_name(tmp_path):
     with JobRecords.open(tmp_path) as records:
         add(records)
-        records._connection.execute("PRAGMA max_page_count = 3")
+        records._database._connection.execute("PRAGMA max_page_count = 3")
         with pytest.raises(DiskFullError, match="full"):
             [add(records) for _ in range(200)]
-        records._connection.execute("PRAGMA max_page_count = 100000")
+        records._database._connection.execute("PRAGMA max_page_count = 100000")
         add(records)
 
 
@@ -459,8 +460,7 @@ def test_a_job_is_the_job_of_its_row(job):
 
 @given(TIMES, TIMES)
 def test_times_order_as_their_texts_do(first, second):
-    text = job_records.time_text
-    assert (text(first) < text(second)) is (first < second)
+    assert (time_text(first) < time_text(second)) is (first < second)
 
 
 def test_the_clock_tells_utc():

@@ -120,26 +120,6 @@ def access_by_key(account_url: str, container: str, *, account: str, key: str) -
     return account_by_key(account_url, account=account, key=key).to_container(container)
 
 
-def access_by_connection_string(text: str, container: str) -> ContainerAccess:
-    """
-    Access to a container by a connection string; errors as :func:`account_by_connection_string`, and
-
-    Raises:
-        InvalidNameError: *container* cannot be a container's name.
-    """
-    return account_by_connection_string(text).to_container(container)
-
-
-def access_by_identity(account_url: str, container: str, credential: object) -> ContainerAccess:
-    """
-    Access to a container by an identity; errors as :func:`account_by_identity`, and
-
-    Raises:
-        InvalidNameError: *container* cannot be a container's name.
-    """
-    return account_by_identity(account_url, credential).to_container(container)
-
-
 def account_by_sas(account_url: str, sas: str) -> AccountAccess:
     """
     Access by a shared access signature: of an account, or of a container of it.

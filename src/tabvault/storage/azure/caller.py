@@ -8,24 +8,24 @@ Whatever the client library raises leaves here as a :class:`~tabvault.storage.az
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.exceptions import AzureError
 
 from tabvault.storage.azure.refusals import refusal_of
-from tabvault.storage.remote.patience import Patience, Refusal, repeated
+from tabvault.storage.remote.patience import HURRIED_S, Patience, Refusal, repeated
+from tabvault.storage.remote.wire import CONNECT_MAX_S, outlasting_stops
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from tabvault.storage.azure.access import AccountAccess
     from tabvault.storage.azure.refusals import Operation
+    from tabvault.storage.remote.wire import Stop
 
 _T = TypeVar("_T")
-
-_HURRIED_S = 5.0
 
 _SLOW_BYTE_COUNT_PER_S = 1 << 20
 """A line on which a call that sends much is not ended by its deadline."""
@@ -37,17 +37,18 @@ class Caller:
 
     Args:
         access: the container or account, for what errors say.
-        patience: the bounds. Sending one block counts as silence of the service, so that one is also the time four
-            blocks at once may take on a slow line.
+        patience: the bounds.
     """
 
     def __init__(self, access: AccountAccess, patience: Patience) -> None:
         self._access = access
         self._patience = patience
 
-    def hurried(self) -> Caller:
-        """For a call that nobody should wait for: tried once, for a few seconds."""
-        return Caller(self._access, replace(self._patience, attempt_count_max=1, quiet_max_s=_HURRIED_S))
+    def clear_up(self, operation: Operation, name: str, call: Callable[[TimeLeft], object]) -> None:
+        """Make a call that nobody should wait for long, and whose failure changes nothing; also after a stop."""
+        hurried = Caller(self._access, self._patience.hurried())
+        with outlasting_stops(HURRIED_S, even_set=True), suppress(Refusal):
+            hurried.run(operation, name, call)
 
     def run(
         self,
@@ -55,7 +56,7 @@ class Caller:
         name: str,
         call: Callable[[TimeLeft], _T],
         *,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
         sent_byte_count: int = 0,
     ) -> _T:
         """
@@ -101,4 +102,4 @@ class TimeLeft:
     @property
     def options(self) -> dict[str, Any]:
         """For any call of the client library."""
-        return {"connection_timeout": self.quiet_s, "read_timeout": self.quiet_s}
+        return {"connection_timeout": min(self.quiet_s, CONNECT_MAX_S), "read_timeout": self.quiet_s}

@@ -25,6 +25,7 @@ from azure.storage.blob import BlobLeaseClient
 from tabvault.errors import ObjectNotFoundError, StorageError
 from tabvault.storage.azure.refusals import Operation
 from tabvault.storage.remote.patience import Refusal
+from tabvault.storage.remote.wire import Stop
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient
@@ -58,7 +59,8 @@ class BlobLease:
         self._name = name
         self._caller = caller
         self._client = BlobLeaseClient(blob, lease_id=lease_id)
-        self._ended = threading.Event()
+        self._ended = Stop()  # a cancelled job sets it too, whose lease is to be given back all the same
+        self._is_released = False
         self._renewer = threading.Thread(target=self._renew, name="azure-lease", daemon=True)
 
     @classmethod
@@ -84,6 +86,8 @@ class BlobLease:
                 raise _held_by_another(name) from None
             if refusal.code == "AuthorizationPermissionMismatch" or isinstance(refusal.error, ObjectNotFoundError):
                 return None
+            if refusal.may_have_happened:
+                lease.release()
             raise
         lease._renewer.start()
         return lease
@@ -106,13 +110,11 @@ class BlobLease:
 
     def release(self) -> None:
         """Give it back, if the service hears of it at once; else it runs out. Twice is allowed."""
-        if self._ended.is_set():
+        if self._is_released:
             return
+        self._is_released = True
         self._ended.set()
-        try:
-            self._caller.hurried().run(LEASE_BLOB, self._name, lambda left: self._client.release(**left.options))
-        except Refusal:
-            return
+        self._caller.clear_up(LEASE_BLOB, self._name, lambda left: self._client.release(**left.options))
 
     def _renew(self) -> None:
         while not self._ended.wait(_RENEWAL_S):

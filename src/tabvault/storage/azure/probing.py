@@ -9,21 +9,15 @@ after the last.
 
 from __future__ import annotations
 
-import socket
-import urllib.request
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tabvault.storage.azure.caller import Caller
 from tabvault.storage.azure.refusals import GET_BLOCK_LIST, AzureRefusal
 from tabvault.storage.azure.store import AzureBlobStore
 from tabvault.storage.probing import Explanation, UnfinishedUpload, explanation_of
-from tabvault.storage.remote.patience import Patience
+from tabvault.storage.remote.asking import PATIENCE, SIZED_COUNT_MAX, clock_skew_s, outbound_address
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from azure.storage.blob import BlobProperties
@@ -32,14 +26,9 @@ if TYPE_CHECKING:
     from tabvault.storage.azure.access import ContainerAccess
     from tabvault.storage.azure.caller import TimeLeft
     from tabvault.storage.azure.refusals import Operation
+    from tabvault.storage.remote.patience import Patience
+    from tabvault.storage.remote.wire import Stop
 
-PATIENCE: Final = Patience(attempt_count_max=3, deadline_s=20.0, first_pause_s=0.3, pause_max_s=2.0, quiet_max_s=10.0)
-"""Somebody waits for the answer, and a service that is down for half a minute is worth telling."""
-
-SIZED_COUNT_MAX: Final = 50
-"""Of so many unfinished uploads the blocks are asked for: each costs a call."""
-
-_PORTS: Final = {"https": 443, "http": 80}
 
 _T = TypeVar("_T")
 
@@ -74,23 +63,8 @@ class AzureProbing(AzureBlobStore):
         return refusal.explanation if refusal is not None and is_told else explanation_of(error)
 
     def outbound_address(self) -> str | None:
-        """
-        The address of this machine that its packets to the account carry; None behind a proxy.
-
-        Nothing is sent: connecting a datagram socket only asks the routing table.
-        """
-        parts = urlsplit(self._access.account_url)
-        host = parts.hostname or ""
-        if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
-            return None
-        try:
-            found = socket.getaddrinfo(host, parts.port or _PORTS[parts.scheme], type=socket.SOCK_DGRAM)
-            family, kind, protocol, _, address = found[0]
-            with socket.socket(family, kind, protocol) as asking:
-                asking.connect(address)
-                return str(asking.getsockname()[0])
-        except OSError:
-            return None
+        """See :func:`~tabvault.storage.remote.asking.outbound_address`."""
+        return outbound_address(self._access.account_url)
 
     def unfinished_uploads(self) -> list[UnfinishedUpload]:
         """Uploads that were begun and not published, the first :data:`SIZED_COUNT_MAX` of them with their sizes."""
@@ -123,12 +97,7 @@ class AzureProbing(AzureBlobStore):
 
     def _note_time(self, answer: Any) -> None:
         """Called by the client library with the head of each answer to a listing, also when it is a refusal."""
-        now = datetime.now(UTC)
-        try:
-            time = parsedate_to_datetime(str(answer.http_response.headers.get("Date")))
-        except ValueError:  # whoever stands between may say anything
-            return
-        self._clock_skew_s = (now - (time if time.tzinfo else time.replace(tzinfo=UTC))).total_seconds()
+        self._clock_skew_s = clock_skew_s(answer.http_response.headers.get("Date"), self._clock_skew_s)
 
 
 class _NotingCaller(Caller):
@@ -142,7 +111,7 @@ class _NotingCaller(Caller):
         name: str,
         call: Callable[[TimeLeft], _T],
         *,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
         sent_byte_count: int = 0,
     ) -> _T:
         """See :meth:`Caller.run`."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
 
 from azure.core import MatchConditions
 from azure.core.exceptions import IncompleteReadError
 
 from tabvault.storage.azure.refusals import GET_BLOB
 from tabvault.storage.contract import ObjectInfo
-from tabvault.storage.remote.ranges import CutOff, RangedObject
+from tabvault.storage.remote.entity_tags import quoted, unquoted
+from tabvault.storage.remote.ranges import RangedObject
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobProperties
@@ -29,12 +31,19 @@ UNSEEN: Final = Unseen.UNSEEN
 
 def object_info(properties: BlobProperties, name: str) -> ObjectInfo:
     """What the service says of a blob. A listing gives tags without quotes, a header with: they are kept without."""
-    return ObjectInfo(name, properties.size, properties.last_modified, properties.etag.strip('"'))
+    return ObjectInfo(name, properties.size, properties.last_modified, unquoted(properties.etag))
 
 
-def quoted(etag: str) -> str:
-    """A tag as a condition takes it."""
-    return f'"{etag}"'
+class _Body(BytesIO):
+    """Takes what the client library writes as it is: its own ``readall`` copies it into a file in memory first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[bytes] = []
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # the library hands over nothing else
+        self.parts.append(data)
+        return len(data)
 
 
 class AzureObject(RangedObject):
@@ -61,25 +70,16 @@ class AzureObject(RangedObject):
 
     def _get(self, offset: int, byte_count: int, left: TimeLeft) -> bytes:
         """One GET. What is short, or of an object of another length, counts as a lost answer."""
-
-        def watch(response: Any) -> None:
-            """Called by the client library when the head of a response is there; its body comes next."""
-            body = response.http_response.internal_response.raw
-            if not cut_off.watch(body):
-                # The library begins again by itself when a body breaks off; not after our time is over.
-                body.close()
-                raise IncompleteReadError("the time is over")
-
-        with CutOff(left.seconds) as cut_off:
-            download = self._blob.download_blob(
-                offset,
-                byte_count,
-                etag=quoted(self._info.etag),
-                match_condition=MatchConditions.IfNotModified,
-                raw_response_hook=watch,
-                **left.options,
-            )
-            data: bytes = download.readall()
+        download = self._blob.download_blob(
+            offset,
+            byte_count,
+            etag=quoted(self._info.etag),
+            match_condition=MatchConditions.IfNotModified,
+            **left.options,
+        )
+        body = _Body()
+        download.readinto(body)
+        data = b"".join(body.parts)
         total = str(download.properties.content_range).rpartition("/")[2]
         if len(data) != byte_count or total != str(self._info.byte_count):
             raise IncompleteReadError(f"{len(data)} bytes of {total}, not {byte_count} of {self._info.byte_count}")

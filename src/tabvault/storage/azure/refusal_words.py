@@ -49,7 +49,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "ContainerNotFound": Meaning(
         StoreUnavailableError,
         "the container is not there",
-        "create it, or choose another in the storage settings",
+        "create it (tabvault storage containers create ACCOUNT/CONTAINER), or choose another in the storage settings",
         "container_missing",
     ),
     "ContainerBeingDeleted": Meaning(

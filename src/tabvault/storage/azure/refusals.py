@@ -31,7 +31,14 @@ from tabvault.errors import (
 )
 from tabvault.storage.azure.refusal_words import MEANINGS, RIGHTS
 from tabvault.storage.probing import Explanation
-from tabvault.storage.remote.answers import PASSING_STATUSES, code_of, is_untrusted, later, retry_after_s
+from tabvault.storage.remote.answers import (
+    PASSING_STATUSES,
+    code_of,
+    is_untrusted,
+    later,
+    retry_after_s,
+    untrusted_hint,
+)
 from tabvault.storage.remote.patience import Refusal
 
 if TYPE_CHECKING:
@@ -138,7 +145,7 @@ def _unanswered(error: AzureError, what: str, access: AccountAccess) -> AzureRef
         explanation = Explanation(
             "certificate",
             f"the certificate of {access.account_url} is not trusted",
-            "install the certificate authority, or set SSL_CERT_FILE",
+            untrusted_hint("REQUESTS_CA_BUNDLE"),
         )
         return AzureRefusal(StoreUnavailableError(f"{what}: {explanation.text}", hint=explanation.hint), explanation)
     if isinstance(error, ClientAuthenticationError):

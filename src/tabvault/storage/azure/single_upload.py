@@ -45,13 +45,16 @@ from azure.core.rest import HttpRequest, HttpResponse
 
 from tabvault.errors import DiskFullError, ObjectExistsError, ObjectNotFoundError, StorageAccessError, StorageError
 from tabvault.storage.azure.append_only import BYTE_COUNT_MAX
+from tabvault.storage.azure.client import WatchedTransport
 from tabvault.storage.azure.published import UNSEEN, Unseen, object_info
 from tabvault.storage.azure.refusals import GET_PROPERTIES, LIST_BLOBS, Operation
 from tabvault.storage.azure.upload import UPLOAD_TOKEN
 from tabvault.storage.contract import ObjectInfo
 from tabvault.storage.durable import write_all_at
 from tabvault.storage.os_errors import storage_errors
-from tabvault.storage.remote.patience import Refusal
+from tabvault.storage.remote.entity_tags import unquoted
+from tabvault.storage.remote.patience import HURRIED_S, Refusal
+from tabvault.storage.remote.wire import Stop, outlasting_stops
 from tabvault.storage.upload import OpenUpload
 
 if TYPE_CHECKING:
@@ -117,6 +120,7 @@ class SingleUpload(OpenUpload):
         self._is_delegated = is_delegated
         self._token = secrets.token_hex(16)
         self._end = head_byte_count
+        self._stop = Stop()
         if looks_first:
             self._check_absent()
         with _file_errors(name):
@@ -160,6 +164,7 @@ class SingleUpload(OpenUpload):
     def abort(self) -> None:
         """Let go of everything; see the contract."""
         self._is_open = False
+        self._stop.set()
         self._file.close()
 
     def _send(self, byte_count: int, md5: bytes) -> ObjectInfo:
@@ -173,13 +178,13 @@ class SingleUpload(OpenUpload):
 
         with self._client() as client:
             try:
-                return self._caller.run(PUT_BLOB, self._name, put, sent_byte_count=byte_count)
+                return self._caller.run(PUT_BLOB, self._name, put, stop=self._stop, sent_byte_count=byte_count)
             except Refusal as refusal:
                 return self._after_refusal(refusal)
 
     def _client(self) -> PipelineClient[HttpRequest, HttpResponse]:
         """Without policies: what is repeated, and after which pause, the caller decides."""
-        return PipelineClient(self._blob.url, policies=[])
+        return PipelineClient(self._blob.url, policies=[], transport=WatchedTransport())
 
     def _request(self, content: BinaryIO | bytes, byte_count: int, md5: bytes) -> HttpRequest:
         headers = {
@@ -205,7 +210,7 @@ class SingleUpload(OpenUpload):
             raise _refused(response)
         try:
             last_modified = parsedate_to_datetime(response.headers["Last-Modified"])
-            return ObjectInfo(self._name, byte_count, last_modified, response.headers["ETag"].strip('"'))
+            return ObjectInfo(self._name, byte_count, last_modified, unquoted(response.headers["ETag"]))
         except (KeyError, ValueError):
             raise ServiceResponseError("an answer to Put Blob without its time or tag") from None
 
@@ -219,7 +224,8 @@ class SingleUpload(OpenUpload):
         is_taken = self._is_taken(refusal)
         if refusal.may_have_happened:
             try:
-                there = self._look()
+                with outlasting_stops(HURRIED_S, even_set=True):
+                    there = self._look()
             except Refusal:
                 there = UNSEEN
             if isinstance(there, Unseen):

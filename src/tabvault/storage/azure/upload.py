@@ -36,18 +36,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from azure.core import MatchConditions
 from azure.storage.blob import BlobBlock, ContentSettings
 
-from tabvault.errors import StorageError
 from tabvault.storage.azure.blocks import block_byte_count, describe_block, key_tag
 from tabvault.storage.azure.lease import LOST_CODES, BlobLease
-from tabvault.storage.azure.published import Unseen, object_info, quoted
+from tabvault.storage.azure.published import Unseen, object_info
 from tabvault.storage.azure.refusals import GET_BLOCK_LIST, GET_PROPERTIES, PUT_BLOCK, PUT_BLOCK_LIST
 from tabvault.storage.contract import ObjectInfo
+from tabvault.storage.remote.entity_tags import quoted, unquoted
 from tabvault.storage.remote.in_flight import InFlight
-from tabvault.storage.remote.patience import Refusal
+from tabvault.storage.remote.patience import HURRIED_S, PUBLISHING_S, Refusal
+from tabvault.storage.remote.wire import outlasting_stops
 from tabvault.storage.upload import UploadInPieces, object_exists
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping
 
     from azure.storage.blob import BlobClient, BlobProperties
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from tabvault.storage.azure.blocks import Block
     from tabvault.storage.azure.caller import Caller, TimeLeft
     from tabvault.storage.azure.refusals import Operation
+    from tabvault.storage.remote.wire import Stop
 
 _T = TypeVar("_T")
 
@@ -109,7 +110,7 @@ class AzureUpload(UploadInPieces):
         self._lease = self._leased(upload_key) if replace and "etag" in condition else None
         try:
             self._staged_before = {} if upload_key is None else self._staged()
-        except StorageError:
+        except BaseException:  # Ctrl-C
             if self._lease is not None:
                 self._lease.release()
             raise
@@ -121,12 +122,14 @@ class AzureUpload(UploadInPieces):
     def finish(self, head: bytes = b"") -> ObjectInfo:
         """Stage the head and publish; see the contract."""
         self._check_open()
-        self._check_head(head, is_written=bool(self._position > 1 or self._buffer))
+        self._check_head(head, is_written=bool(self._position > 1 or self._gathered))
         try:
-            if self._buffer:
-                self._take_buffer()
+            if self._gathered:
+                self._take_gathered()
             others = self._in_flight.results()
-            return self._publish([*([self._stage(head, 0)] if head else []), *others])
+            blocks = [*([self._stage(head, 0)] if head else []), *others]
+            with outlasting_stops(PUBLISHING_S):
+                return self._publish(blocks)
         finally:
             self.abort()
 
@@ -137,7 +140,7 @@ class AzureUpload(UploadInPieces):
         self._in_flight.end(wait=False)
         if self._lease is not None:
             self._lease.release()
-        self._buffer = bytearray()
+        self._forget_gathered()
 
     def _piece_byte_count(self) -> int:
         return block_byte_count(self._position, self._first_block_byte_count)
@@ -164,9 +167,7 @@ class AzureUpload(UploadInPieces):
             raise refusal.error from None
         return block
 
-    def _change(
-        self, operation: Operation, call: Callable[[dict[str, Any]], _T], *, stop: threading.Event | None = None
-    ) -> _T:
+    def _change(self, operation: Operation, call: Callable[[dict[str, Any]], _T], *, stop: Stop | None = None) -> _T:
         """
         A call that changes the blob, under the lease where there is one; *call* gets its options.
 
@@ -254,9 +255,10 @@ class AzureUpload(UploadInPieces):
     def _look(self) -> BlobProperties | None:
         """What is published under the name, as far as that can be found out."""
         try:
-            return self._caller.run(
-                GET_PROPERTIES, self._name, lambda left: self._blob.get_blob_properties(**left.options)
-            )
+            with outlasting_stops(HURRIED_S, even_set=True):
+                return self._caller.run(
+                    GET_PROPERTIES, self._name, lambda left: self._blob.get_blob_properties(**left.options)
+                )
         except Refusal:
             return None
 
@@ -281,4 +283,4 @@ def matching(etag: str | None) -> dict[str, Any]:
 
 def _committed(name: str, byte_count: int, answer: Mapping[str, Any]) -> ObjectInfo:
     """What the answer to Put Block List says of the object."""
-    return ObjectInfo(name, byte_count, answer["last_modified"], answer["etag"].strip('"'))
+    return ObjectInfo(name, byte_count, answer["last_modified"], unquoted(answer["etag"]))

@@ -83,13 +83,17 @@ class DetachedDatabases:
 
     def infos(self) -> list[DatabaseInfo]:
         """
-        What lies there, by folder, damaged ones too.
+        What lies there, by folder, damaged ones too. Nothing can be called by a name that is not UTF-8.
 
         Raises:
             StorageError: the folders cannot be read.
         """
         found = []
         for name, path in sorted(self._folders().items()):
+            if (shown := _shown(name)) != name:
+                problem = "the name of its folder is not UTF-8, and nobody can call it by that: rename the folder"
+                found.append(DatabaseInfo.damaged(shown, problem))
+                continue
             try:
                 with DetachedFolder(path) as detached:
                     found.append(detached.info)
@@ -219,6 +223,11 @@ class DetachedDatabases:
             head = os.fsencode(name)[: COMPONENT_BYTE_COUNT_MAX - len(end)].decode(errors="ignore")
             candidate = f"{head}{end}"
         return candidate
+
+
+def _shown(name: str) -> str:
+    r"""The name of a folder in characters that exist; ``\xff`` where its bytes are none."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _folder_names(folder: Path) -> list[str]:

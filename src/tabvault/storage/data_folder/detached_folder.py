@@ -64,7 +64,7 @@ _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a p
 _GARBAGE_FILE: Final = re.compile(rf"{DROPPED}|\.[^/]*\.tmp")
 _GARBAGE_FOLDER: Final = re.compile(rf"{VERSIONS}/[0-9]{{8,12}}")
 _PROBLEMS: Final = {
-    errno.ENOENT: "it is missing in the detached database",
+    errno.ENOENT: "a part of the detached database is missing",
     errno.ELOOP: "it is a symbolic link, and none is followed",
     errno.ENOTDIR: "a folder is expected there, and no symbolic link is followed",
     errno.ENXIO: "it is not a regular file",

@@ -75,7 +75,7 @@ def take(path: Path, *, create: bool) -> OwnerLock:
     with storage_errors(f"data folder {path}"):
         if not (path / MARK).exists():
             if not create:
-                _require(path)
+                require(path)
             make_directory_durably(path)
             _refuse_foreign(path)
         lock = OwnerLock.acquire(path / LOCK)
@@ -109,7 +109,7 @@ def share(path: Path) -> OwnerLock:
     """
     with storage_errors(f"data folder {path}"):
         if not (path / MARK).exists():
-            _require(path)
+            require(path)
             raise _none_at(path)  # backup storage alone: there is no database, and no place for the lock
         lock = OwnerLock.share(path / LOCK)
         try:
@@ -120,11 +120,16 @@ def share(path: Path) -> OwnerLock:
     return lock
 
 
-def _require(path: Path) -> None:
-    """Raise unless *path* is a folder that has at least its backup storage."""
+def require(path: Path) -> None:
+    """
+    Raise unless *path* is a data folder, or has at least its backup storage.
+
+    Raises:
+        DatabaseNotFoundError: it is neither.
+    """
     if not path.exists():
         raise _none_at(path)
-    if not any((path / name).exists() for name in (SETTINGS_FILE, EMBEDDED_ACCOUNT, SERVER_STATE)):
+    if not any((path / name).exists() for name in (MARK, SETTINGS_FILE, EMBEDDED_ACCOUNT, SERVER_STATE)):
         raise DatabaseNotFoundError(f"{path} is no data folder", hint=_HINT_NONE)
 
 

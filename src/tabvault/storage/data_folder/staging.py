@@ -14,15 +14,13 @@ for editing.
 from __future__ import annotations
 
 import datetime
-import errno
-import os
 import secrets
 import shutil
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from tabvault.errors import ChecksumError, FormatError, LimitError, StorageError
+from tabvault.errors import FormatError, LimitError
 from tabvault.formats import crc32
 from tabvault.formats.byte_source import pieces as pieces_of
 from tabvault.storage.data_folder import manifest as manifest_json
@@ -30,32 +28,18 @@ from tabvault.storage.data_folder.database_folder import FILES, MANIFEST, VERSIO
 from tabvault.storage.data_folder.file_names import StoredPaths
 from tabvault.storage.data_folder.group_fsync import fsync_all
 from tabvault.storage.data_folder.manifest import FILE_COUNT_MAX, MANIFEST_BYTE_COUNT_MAX, Manifest, ManifestFile
-from tabvault.storage.data_folder.version import DAMAGE_HINT, StoredFiles
-from tabvault.storage.durable import (
-    FILE_MODE,
-    FOLDER_MODE,
-    WRITE_BEHIND_BYTE_COUNT,
-    begin_writing,
-    write_all_at,
-    write_file_durably,
-)
+from tabvault.storage.data_folder.staged_file import copy, holds, link, read_again, write_new, writing
+from tabvault.storage.data_folder.version import StoredFiles
+from tabvault.storage.durable import FOLDER_MODE, write_file_durably
 from tabvault.storage.file_source import FileSource
-from tabvault.storage.os_errors import storage_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
-    from tabvault.formats.byte_source import ByteSource
     from tabvault.storage.data_folder.database_info import DatabaseInfo
     from tabvault.storage.data_folder.version import VersionReader
-
-_NO_HARD_LINK: Final = frozenset([errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS])
-"""The file system has no hard links, or this file has as many as it may: a copy does as well."""
-
-_DROP_HINT: Final = "the disk of the data folder fails; drop the database, and restore it anew"
 
 
 class Publish(Protocol):
@@ -93,7 +77,7 @@ class StagedVersion(StoredFiles):
         self._known_folders = set(self._folders)
         self._unsynced: set[str] = set()
         self._unsealed: set[str] = set()
-        with _writing("version"):
+        with writing("version"):
             for folder in self._folders:
                 folder.mkdir(FOLDER_MODE)
 
@@ -123,7 +107,7 @@ class StagedVersion(StoredFiles):
         """
         entry = self._new_entry(ManifestFile(name, "", byte_count, 0, last_write_time, group_class))
         path = self._make_place(entry)
-        self._staged[name] = entry._replace(crc32=_write_new(path, pieces, entry))
+        self._staged[name] = entry._replace(crc32=write_new(path, pieces, entry))
         self._unsynced.add(name)
 
     def link(self, reader: VersionReader, name: str) -> None:
@@ -159,15 +143,15 @@ class StagedVersion(StoredFiles):
         """
         compared = iter(pieces)
         old = reader.open(name) if name in reader.names() and reader.byte_count(name) == byte_count else None
-        if old is None or not _holds(old, b"", offset=0):
+        if old is None or not holds(old, b"", offset=0):
             self.add(name, compared, byte_count=byte_count, last_write_time=last_write_time, group_class=group_class)
             return
         same_byte_count = crc = 0
         for piece in compared:
-            if not _holds(old, piece, offset=same_byte_count):
+            if not holds(old, piece, offset=same_byte_count):
                 self.add(
                     name,
-                    chain(_read_again(old, name, byte_count=same_byte_count, crc=crc), [piece], compared),
+                    chain(read_again(old, name, byte_count=same_byte_count, crc=crc), [piece], compared),
                     byte_count=byte_count,
                     last_write_time=last_write_time,
                     group_class=group_class,
@@ -201,12 +185,12 @@ class StagedVersion(StoredFiles):
             StorageError: it cannot be copied.
         """
         path = self._stored_path(name)
-        with _writing(path):
+        with writing(path):
             is_shared = path.stat().st_nlink > 1
         if is_shared:
             own = path.with_name(f".{secrets.token_hex(8)}.tmp")
-            _copy(self.open(name), own, self.entry(name))
-            with _writing(path):
+            copy(self.open(name), own, self.entry(name))
+            with writing(path):
                 own.rename(path)
             self._unsynced.add(name)
         self._unsealed.add(name)
@@ -282,7 +266,7 @@ class StagedVersion(StoredFiles):
             raise LimitError(f"manifest of {len(data)} bytes is over {MANIFEST_BYTE_COUNT_MAX}", file=MANIFEST)
         if manifest_json.parse(data) != manifest:
             raise ValueError("the container object does not survive JSON")
-        with _writing("version"):
+        with writing("version"):
             fsync_all([self._stored_path(name) for name in self._unsynced])
             write_file_durably(self._version / MANIFEST, data)
             fsync_all(self._folders)
@@ -318,8 +302,8 @@ class StagedVersion(StoredFiles):
     def _share(self, reader: VersionReader, entry: ManifestFile) -> None:
         """Take the file of *reader* that has the name, length and CRC of *entry*."""
         path = self._make_place(entry)
-        if not _link(reader.path(entry.name), path, entry):
-            _copy(reader.open(entry.name), path, entry)
+        if not link(reader.path(entry.name), path, entry):
+            copy(reader.open(entry.name), path, entry)
             self._unsynced.add(entry.name)
         self._staged[entry.name] = entry
 
@@ -331,105 +315,10 @@ class StagedVersion(StoredFiles):
         while folder not in self._known_folders:
             missing.append(folder)
             folder = folder.parent
-        with _writing(path):
+        with writing(path):
             for folder in reversed(missing):
                 # Where case does not matter it may be there already, spelt differently.
                 folder.mkdir(FOLDER_MODE, exist_ok=True)
                 self._folders.append(folder)
                 self._known_folders.add(folder)
         return path
-
-
-def _writing(what: object) -> AbstractContextManager[None]:
-    return storage_errors(f"staged {what}", missing=StorageError)
-
-
-def _holds(old: ByteSource, piece: bytes | memoryview, *, offset: int) -> bool:
-    """Whether *old* can be read at *offset*, and *piece* stands there."""
-    try:
-        return offset + len(piece) <= old.byte_count and old.read_at(offset, len(piece)) == piece
-    except (FormatError, StorageError):
-        return False
-
-
-def _read_again(old: ByteSource, name: str, *, byte_count: int, crc: int) -> Iterator[bytes | memoryview]:
-    """The first *byte_count* bytes of *old*, which had *crc* when they were compared."""
-    found = 0
-    try:
-        for piece in pieces_of(old, offset=0, byte_count=byte_count):
-            found = crc32.crc32(piece, found)
-            yield piece
-    except (FormatError, StorageError) as error:
-        raise StorageError(
-            f"a file that is to be replaced was read once and not again: {error}", hint=_DROP_HINT
-        ) from error
-    if found != crc:
-        raise ChecksumError(
-            f"the first {byte_count} bytes of the file to be replaced have CRC {found:#010x}, and had {crc:#010x}",
-            file=name,
-            hint=_DROP_HINT,
-        )
-
-
-def _write_new(path: Path, pieces: Iterable[bytes | memoryview], entry: ManifestFile) -> int:
-    """Create the file with exactly ``entry.byte_count`` bytes, or leave none. Returns their CRC."""
-    with _writing(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        try:
-            return _write_checked(descriptor, pieces, entry)
-        finally:
-            with _writing(path):
-                os.close(descriptor)
-    except BaseException:
-        with suppress(OSError):
-            path.unlink()
-        raise
-
-
-def _write_checked(descriptor: int, pieces: Iterable[bytes | memoryview], entry: ManifestFile) -> int:
-    crc = offset = begun = 0
-    for piece in pieces:
-        if offset + len(piece) > entry.byte_count:
-            raise FormatError(f"the file has more than the {entry.byte_count} bytes it should have", file=entry.name)
-        with _writing(f"file {entry.name!r}"):
-            write_all_at(descriptor, piece, offset)
-            offset += len(piece)
-            if offset - begun >= WRITE_BEHIND_BYTE_COUNT:
-                begin_writing(descriptor, begun, byte_count=offset - begun)
-                begun = offset
-        crc = crc32.crc32(piece, crc)
-    if offset != entry.byte_count:
-        raise FormatError(f"the file has {offset} bytes, not the {entry.byte_count} it should have", file=entry.name)
-    return crc
-
-
-def _copy(source: ByteSource, path: Path, entry: ManifestFile) -> None:
-    crc = _write_new(path, pieces_of(source), entry)
-    if crc != entry.crc32:
-        raise ChecksumError(
-            f"the file has CRC {crc:#010x}, it was committed with {entry.crc32:#010x}",
-            file=entry.name,
-            hint=DAMAGE_HINT,
-        )
-
-
-def _link(old: Path, new: Path, entry: ManifestFile) -> bool:
-    """Give the file *old* the second name *new*. False when the file system cannot, and a copy has to do."""
-    with _writing(new):
-        try:
-            new.hardlink_to(old)
-        except FileNotFoundError:
-            raise FormatError("the file is missing in the data folder", file=entry.name, hint=DAMAGE_HINT) from None
-        except OSError as error:
-            if error.errno in _NO_HARD_LINK:
-                return False
-            raise
-        byte_count = new.stat().st_size
-    if byte_count != entry.byte_count:
-        raise FormatError(
-            f"the file has {byte_count} bytes, it was committed with {entry.byte_count}",
-            file=entry.name,
-            hint=DAMAGE_HINT,
-        )
-    return True

@@ -36,13 +36,23 @@ def is_untrusted(error: BaseException) -> bool:
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
 
 
+def untrusted_hint(variable: str) -> str:
+    """
+    The hint for such a certificate.
+
+    Args:
+        variable: of the environment, which the client library looks at. It does not look into the system's store.
+    """
+    return f"set {variable} to a file (PEM) with the certificate of the authority that signed it, and start again"
+
+
 def later(url: str) -> str:
     """The hint when the service at *url* could not be asked."""
     return f"check the network and the state of {url}, then try again"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """*error* and what it came from; the libraries below keep that in their arguments as well."""
+    """*error* and what it came from; the libraries below keep that in their arguments and attributes as well."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:
@@ -50,4 +60,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         if isinstance(cause, BaseException) and id(cause) not in seen:
             seen.add(id(cause))
             yield cause
-            waiting += [cause.__cause__, cause.__context__, *cause.args, getattr(cause, "reason", None)]
+            kept = [getattr(cause, name, None) for name in ("reason", "inner_exception")]
+            waiting += [cause.__cause__, cause.__context__, *cause.args, *kept]

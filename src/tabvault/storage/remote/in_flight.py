@@ -7,10 +7,11 @@ of them in the order of the object.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from tabvault.storage.remote.wire import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +28,11 @@ class InFlight(Generic[_T]):
     A few threads, and the calls they make; for one thread that begins them.
 
     Attributes:
-        stop: set when nobody waits for the results any more; whatever pauses in a call looks at it.
+        stop: set when nobody waits for the results any more; ends what is on the wire, and pauses.
     """
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop = Stop()
         self._pool = ThreadPoolExecutor(IN_FLIGHT_COUNT_MAX, thread_name_prefix="upload")
         self._waiting: deque[Future[_T]] = deque()
         self._results: list[_T] = []

@@ -3,7 +3,11 @@ How long a service behind a network is asked again.
 
 A call is repeated when its failure may pass. Pauses double, with a random part so that many servers do not come back
 together; what the service wishes (``Retry-After``) is honoured. Two bounds hold at once, a number of attempts and a
-time over all of them.
+time over all of them, which also ends an answer that only trickles.
+
+A call ends at once when a stop of its thread is set (:mod:`~tabvault.storage.remote.wire`), with two exceptions: what
+publishes may take :data:`PUBLISHING_S` more, lest nobody knew what came of it, and to clear up after that, or to look
+what came of it, is worth :data:`HURRIED_S`.
 
 A repeated call that has an effect may meet its own first attempt (whose answer was lost). That is told to the caller
 in :attr:`Refusal.may_have_happened`.
@@ -12,15 +16,21 @@ in :attr:`Refusal.may_have_happened`.
 from __future__ import annotations
 
 import random
-import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from tabvault.storage.remote.wire import CutOff, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tabvault.errors import StorageError
+
+PUBLISHING_S: Final = 10.0
+HURRIED_S: Final = 5.0
+
+_HURRIED_COUNT: Final = 2
 
 _T = TypeVar("_T")
 
@@ -43,6 +53,14 @@ class Patience:
     first_pause_s: float = 0.5
     pause_max_s: float = 30.0
     quiet_max_s: float = 60.0
+
+    def hurried(self) -> Patience:
+        """For what nobody should wait for."""
+        return replace(
+            self,
+            attempt_count_max=min(self.attempt_count_max, _HURRIED_COUNT),
+            deadline_s=min(self.deadline_s, HURRIED_S),
+        )
 
 
 class Refusal(Exception):  # noqa: N818 - it never gets out of a store: it carries the error that does
@@ -68,29 +86,33 @@ class Refusal(Exception):  # noqa: N818 - it never gets out of a store: it carri
         self.retry_after_s = retry_after_s
 
 
-def repeated(
-    attempt: Callable[[float], _T | Refusal], patience: Patience, *, stop: threading.Event | None = None
-) -> _T:
+def repeated(attempt: Callable[[float], _T | Refusal], patience: Patience, *, stop: Stop | None = None) -> _T:
     """
     The result of *attempt*, made again as the module says.
 
     Args:
         attempt: gets how many seconds are left; gives its result, or the refusal it met.
         patience: the bounds.
-        stop: set by another thread when nobody waits for the result any more.
+        stop: besides those of this thread, set by another one when nobody waits for the result any more.
 
     Raises:
         Refusal: it failed for good.
     """
     ends = time.monotonic() + patience.deadline_s
-    waiting = threading.Event() if stop is None else stop
+    stopped = Stop()
+    if stop is not None:
+        stop.add(stopped)
     may_have_happened = False
     attempt_count = 0
     while True:
         attempt_count += 1
-        result = attempt(max(ends - time.monotonic(), 0.001))
+        left_s = max(ends - time.monotonic(), 0.001)
+        is_sent = not stopped.is_set()
+        with CutOff(left_s, stop=stopped):
+            result = attempt(left_s)
         if not isinstance(result, Refusal):
             return result
+        result.may_have_happened &= is_sent
         result.may_have_happened |= may_have_happened
         may_have_happened = result.may_have_happened
         pause_s = min(patience.first_pause_s * 2 ** (attempt_count - 1), patience.pause_max_s)
@@ -100,7 +122,7 @@ def repeated(
             not result.is_passing
             or attempt_count >= patience.attempt_count_max
             or time.monotonic() + pause_s >= ends
-            or waiting.wait(pause_s)
+            or stopped.wait(pause_s)
         ):
             if result.is_passing:
                 result.error.message += f", after {attempt_count} attempts"

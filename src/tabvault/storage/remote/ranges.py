@@ -13,15 +13,16 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tabvault.errors import ObjectChangedError
 from tabvault.formats.byte_source import check_range
 from tabvault.storage.remote.patience import Refusal
-from tabvault.storage.remote.read_ahead import BLOCK_BYTE_COUNT, ReadAhead
+from tabvault.storage.remote.read_ahead import BLOCK_BYTE_COUNT, ReadAhead, blocks
+from tabvault.storage.remote.wire import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from tabvault.storage.contract import ObjectInfo
@@ -84,11 +85,11 @@ class RangedObject(ABC):
         info: the object as it is to be read.
 
     Attributes:
-        stop: set when the object is closed, and nobody waits for ranges any more.
+        stop: set when the object is closed, and nobody waits for ranges any more; ends what is on the wire.
     """
 
     def __init__(self, info: ObjectInfo) -> None:
-        self.stop = threading.Event()
+        self.stop = Stop()
         self._info = info
         self._window = _Window(0, memoryview(b""), _WINDOW_BYTE_COUNT_MIN)
         self._ahead: _Ahead | None = None
@@ -132,6 +133,10 @@ class RangedObject(ABC):
             return self._new_ahead(offset).read_at(offset, byte_count)
         self._window = window = self._window_at(offset, window_byte_count)
         return window.data[:byte_count]
+
+    def whole(self) -> Iterator[bytes | memoryview]:
+        """All of it; see the contract."""
+        return blocks(self)
 
     def close(self) -> None:
         """Let go of the object; see the contract."""
@@ -178,50 +183,3 @@ class RangedObject(ABC):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _Body(Protocol):
-    """The body of an answer, as ``urllib3`` has it."""
-
-    def shutdown(self) -> None: ...
-
-
-class CutOff:
-    """
-    Ends the reading of a body when *seconds* are over; a context manager around the call that reads it.
-
-    The time-outs of a socket only bound the silence between two bytes; a service that sends one byte now and then would
-    never run into them.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-        self._lock = threading.Lock()
-        self._body: _Body | None = None
-        self._is_over = False
-
-    def watch(self, body: _Body) -> bool:
-        """The body is there, and is to be cut off in time. False when the time is over already, and nobody will."""
-        with self._lock:
-            self._body = body
-            return not self._is_over
-
-    def _cut(self) -> None:
-        with self._lock:
-            self._is_over = True
-            if self._body is None:
-                return
-            try:
-                self._body.shutdown()
-            except (OSError, RuntimeError, ValueError):
-                return  # the body has come to its end in this moment
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._timer.cancel()

@@ -20,6 +20,7 @@ from tabvault.storage.s3.store import S3BucketStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _PATIENCE = Patience()
 _HOME_REGION: Final = "us-east-1"
@@ -35,6 +36,7 @@ class S3Account:
         region: that requests are signed for, and new buckets are made in.
         access_key_id: the half of the key that may be shown.
         secret: the other half.
+        notes_folder: as for :class:`S3BucketStore`.
         patience: how long the service is asked again.
 
     Raises:
@@ -42,9 +44,17 @@ class S3Account:
     """
 
     def __init__(
-        self, url: str, *, region: str, access_key_id: str, secret: str, patience: Patience = _PATIENCE
+        self,
+        url: str,
+        *,
+        region: str,
+        access_key_id: str,
+        secret: str,
+        notes_folder: Path | None = None,
+        patience: Patience = _PATIENCE,
     ) -> None:
         self._access = access_by_key(url, region=region, access_key_id=access_key_id, secret=secret)
+        self._notes_folder = notes_folder
         self._patience = patience
         self._caller = Caller(self._access, patience)
 
@@ -86,7 +96,7 @@ class S3Account:
 
     def container(self, name: str) -> S3BucketStore:
         """Open a bucket, whose first use tells whether it is there; see the contract."""
-        return S3BucketStore(self._access.of_bucket(name), patience=self._patience)
+        return S3BucketStore(self._access.of_bucket(name), notes_folder=self._notes_folder, patience=self._patience)
 
     def close(self) -> None:
         """Close the connections of the account; buckets that were opened have their own."""

@@ -7,19 +7,20 @@ here as a :class:`~tabvault.storage.remote.patience.Refusal`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore import xform_name
 
-from tabvault.storage.remote.patience import Patience, Refusal, repeated
+from tabvault.storage.remote.patience import HURRIED_S, Patience, Refusal, repeated
+from tabvault.storage.remote.wire import outlasting_stops
 from tabvault.storage.s3.client import s3_client
 from tabvault.storage.s3.refusals import FAILURES, AnswerError, Operation, refusal_of
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator, Mapping
 
+    from tabvault.storage.remote.wire import Stop
     from tabvault.storage.s3.access import S3Access
 
 _T = TypeVar("_T")
@@ -85,8 +86,7 @@ class Caller:
         arguments: Mapping[str, object] | None = None,
         *,
         needs: tuple[str, ...] = (),
-        attempt_count_max: int | None = None,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
     ) -> dict[str, Any]:
         """
         The answer to one call about an object, or about the bucket as a whole.
@@ -96,20 +96,19 @@ class Caller:
             name: the object, or empty.
             arguments: of the call, beside bucket and name.
             needs: what the answer has to have; without it, it counts as lost.
-            attempt_count_max: fewer attempts than usual.
             stop: as in :func:`~tabvault.storage.remote.patience.repeated`.
 
         Raises:
             Refusal: it failed for good.
         """
 
-        def call(client: Any, _left_s: float) -> dict[str, Any]:
+        def call(client: Any) -> dict[str, Any]:
             answer = self._asked(client, operation, name, arguments or {})
             if any(answer.get(field) is None for field in needs):
                 raise AnswerError
             return answer
 
-        return self.run(operation, name, call, attempt_count_max=attempt_count_max, stop=stop)
+        return self.run(operation, name, call, stop=stop)
 
     def entries(self, listing: Listing, name: str = "", arguments: Mapping[str, object] | None = None) -> Iterator[Any]:
         """
@@ -121,7 +120,7 @@ class Caller:
         markers: dict[str, object] = {}
         while True:
 
-            def call(client: Any, _left_s: float, markers: dict[str, object] = markers) -> tuple[list[Any], Any]:
+            def call(client: Any, markers: dict[str, object] = markers) -> tuple[list[Any], Any]:
                 answer = self._asked(client, listing.operation, name, {**(arguments or {}), **markers})
                 return listing.page(answer, markers)
 
@@ -139,27 +138,35 @@ class Caller:
         self,
         operation: Operation,
         name: str,
-        call: Callable[[Any, float], _T],
+        call: Callable[[Any], _T],
         *,
-        attempt_count_max: int | None = None,
-        stop: threading.Event | None = None,
+        stop: Stop | None = None,
     ) -> _T:
         """
-        The result of *call*, which gets the client and the seconds that are left.
+        The result of *call*, which gets the client.
 
         Raises:
             Refusal: it failed for good.
         """
+        return repeated(self._attempt(operation, name, call), self._patience, stop=stop)
 
-        def attempt(left_s: float) -> _T | Refusal:
+    def clear_up(self, operation: Operation, name: str, arguments: Mapping[str, object]) -> Refusal | None:
+        """Make a call that nobody should wait for long, also after a stop; gives how it failed, if it did."""
+        attempt = self._attempt(operation, name, lambda client: self._asked(client, operation, name, arguments))
+        try:
+            with outlasting_stops(HURRIED_S, even_set=True):
+                repeated(attempt, self._patience.hurried())
+        except Refusal as refusal:
+            return refusal
+        return None
+
+    def _attempt(self, operation: Operation, name: str, call: Callable[[Any], _T]) -> Callable[[float], _T | Refusal]:
+        def attempt(_left_s: float) -> _T | Refusal:
             try:
-                return call(self._client, left_s)
+                return call(self._client)
             except FAILURES as error:
                 refusal = refusal_of(error, operation=operation, name=name, access=self.access)
             # Out of the except clause: the library's error must not become the context of ours.
             return refusal
 
-        patience = self._patience
-        if attempt_count_max is not None:
-            patience = replace(patience, attempt_count_max=min(attempt_count_max, patience.attempt_count_max))
-        return repeated(attempt, patience, stop=stop)
+        return attempt

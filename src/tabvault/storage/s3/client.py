@@ -21,9 +21,16 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
 from botocore.config import Config
 
 from tabvault.storage.remote.redaction import Redaction
+from tabvault.storage.remote.wire import CONNECT_MAX_S, WatchedConnection, WatchedPool
 
 if TYPE_CHECKING:
     from tabvault.storage.s3.access import S3Access
@@ -34,6 +41,22 @@ _CONNECTION_COUNT_MAX: Final = 32
 _REQUEST_LOGGERS = ("botocore.auth", "botocore.endpoint")
 _REDACTION = Redaction(re.compile(r"(?i)(signature[=:]\s*)[0-9a-f]{64}"), r"\1REDACTED")
 _LOCK = threading.Lock()
+
+
+class _Connection(WatchedConnection, AWSHTTPConnection):  # type: ignore[misc]  # the library has no types
+    pass
+
+
+class _TlsConnection(WatchedConnection, AWSHTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+class _Pool(WatchedPool, AWSHTTPConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _Connection
+
+
+class _TlsPool(WatchedPool, AWSHTTPSConnectionPool):  # type: ignore[misc]
+    ConnectionCls = _TlsConnection
 
 
 @functools.cache
@@ -59,7 +82,7 @@ def s3_client(access: S3Access, *, quiet_max_s: float) -> Any:
     """
     # The library says that creating clients is not safe in several threads at once.
     with _LOCK:
-        return _session().create_client(
+        client = _session().create_client(
             "s3",
             region_name=access.region,
             endpoint_url=access.url,
@@ -67,7 +90,7 @@ def s3_client(access: S3Access, *, quiet_max_s: float) -> Any:
             aws_secret_access_key=access.secret,
             config=Config(
                 signature_version="s3v4",
-                connect_timeout=min(quiet_max_s, 20.0),
+                connect_timeout=min(quiet_max_s, CONNECT_MAX_S),
                 read_timeout=quiet_max_s,
                 max_pool_connections=_CONNECTION_COUNT_MAX,
                 retries={"total_max_attempts": 1, "mode": "standard"},
@@ -76,3 +99,6 @@ def s3_client(access: S3Access, *, quiet_max_s: float) -> Any:
                 s3={"addressing_style": "virtual" if access.has_bucket_in_host_name else "path"},
             ),
         )
+    # The library has no way in for connections that can be cut off; the managers of all proxies share this table.
+    client._endpoint.http_session._pool_classes_by_scheme.update(http=_Pool, https=_TlsPool)  # noqa: SLF001
+    return client

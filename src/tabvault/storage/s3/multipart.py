@@ -2,21 +2,22 @@
 Uploads in progress, as a service keeps them: begun, found again, completed, ended, and those that nobody ends.
 
 Unlike blocks of other services, the parts of an upload that was neither completed nor ended are kept, and paid for,
-until somebody ends it. So whoever begins one here first ends those in which nothing has come for a week.
+until somebody ends it. So whoever begins one here first ends those that are noted (:mod:`.upload_notes`) and in which
+nothing has come for a week. Uploads without a note are other people's, and are only listed.
 """
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from tabvault.errors import StorageAccessError
 from tabvault.storage.names import is_object_name
+from tabvault.storage.remote.entity_tags import unquoted
 from tabvault.storage.remote.patience import Refusal
 from tabvault.storage.s3.caller import Listing
-from tabvault.storage.s3.parts import MARK_NUMBER, Part, describe_part
+from tabvault.storage.s3.parts import Part, describe_part
 from tabvault.storage.s3.refusals import (
     ABORT_UPLOAD,
     COMPLETE_UPLOAD,
@@ -27,14 +28,15 @@ from tabvault.storage.s3.refusals import (
 )
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
+    from tabvault.storage.remote.wire import Stop
     from tabvault.storage.s3.caller import Caller
+    from tabvault.storage.s3.upload_notes import UploadNote, UploadNotes
 
 ABANDONED_AFTER: Final = timedelta(days=7)
 """Without a new part; as long as Azure Storage keeps blocks that nobody commits."""
-
 
 _UPLOADS: Final = Listing(
     LIST_UPLOADS,
@@ -64,16 +66,25 @@ class Multipart:
         caller: calls the service.
         name: of the object.
         upload_id: the service's.
+        note: by which a later try finds it, taken; None where there is none.
         sent_before: parts that an earlier try sent, by number.
     """
 
-    def __init__(self, caller: Caller, name: str, upload_id: str, sent_before: Mapping[int, Part]) -> None:
+    def __init__(
+        self, caller: Caller, name: str, upload_id: str, note: UploadNote | None, sent_before: Mapping[int, Part]
+    ) -> None:
         self._caller = caller
         self._name = name
         self._upload_id = upload_id
+        self._note = note
         self._sent_before = sent_before
 
-    def send(self, data: bytes, number: int, stop: threading.Event | None = None) -> Part:
+    @property
+    def sent_before_count(self) -> int:
+        """How many parts an earlier try sent."""
+        return len(self._sent_before)
+
+    def send(self, data: bytes, number: int, stop: Stop | None = None) -> Part:
         """
         UploadPart, unless the service has it.
 
@@ -98,7 +109,7 @@ class Multipart:
             )
         except Refusal as refusal:
             raise refusal.error from None
-        return Part(number, len(data), answer["ETag"].strip('"'))
+        return Part(number, len(data), unquoted(answer["ETag"]))
 
     def complete(self, parts: Sequence[Part], condition: Mapping[str, str]) -> str:
         """
@@ -114,23 +125,56 @@ class Multipart:
             {"UploadId": self._upload_id, "MultipartUpload": {"Parts": listed}, **condition},
             needs=("ETag",),
         )
-        return str(answer["ETag"]).strip('"')
+        return unquoted(str(answer["ETag"]))
+
+    def settle(self) -> None:
+        """It was completed: there is nothing to be known of it any more."""
+        if self._note is not None:
+            self._note.remove()
 
     def abort(self) -> None:
-        """AbortMultipartUpload: the service forgets the parts. What fails here is done a week later."""
-        _abort(self._caller, UnfinishedUpload(self._name, self._upload_id, datetime.now(UTC)))
+        """AbortMultipartUpload: the service forgets the parts. What fails here is done a week later, if it is noted."""
+        is_gone = _abort(self._caller, self._name, self._upload_id)
+        if self._note is not None:
+            if is_gone:
+                self._note.remove()
+            else:
+                self._note.release()
+
+    def leave(self) -> None:
+        """Leave what was sent to a later try; where no such try could find it, it is ended."""
+        if self._note is None:
+            self.abort()
+        else:
+            self._note.release()
 
 
-def begin_multipart(caller: Caller, name: str, *, metadata: Mapping[str, str], mark: bytes | None) -> Multipart:
+def begin_multipart(
+    caller: Caller,
+    name: str,
+    *,
+    metadata: Mapping[str, str],
+    notes: UploadNotes | None,
+    key_digest: str | None,
+    now: datetime,
+) -> Multipart:
     """
-    An upload to which parts can be sent: an earlier one of this name with this *mark*, or a new one.
+    An upload to which parts can be sent: an earlier one of this name with this key, or a new one.
+
+    Args:
+        caller: calls the service.
+        name: of the object.
+        metadata: of the object.
+        notes: where uploads are noted; None notes and resumes none.
+        key_digest: of upload key and facts; None resumes none.
+        now: the time, in UTC.
 
     Raises:
         StorageError: the service failed.
     """
     try:
-        if mark is not None:
-            earlier = _marked(caller, name, mark)
+        if notes is not None and key_digest is not None:
+            earlier = _noted(caller, notes, name, key_digest)
             if earlier is not None:
                 return earlier
         answer = caller.ask(
@@ -141,10 +185,9 @@ def begin_multipart(caller: Caller, name: str, *, metadata: Mapping[str, str], m
         )
     except Refusal as refusal:
         raise refusal.error from None
-    multipart = Multipart(caller, name, answer["UploadId"], {})
-    if mark is not None:
-        multipart.send(mark, MARK_NUMBER)
-    return multipart
+    upload_id = str(answer["UploadId"])
+    note = None if notes is None else notes.add(name, upload_id, key_digest=key_digest, begun=now)
+    return Multipart(caller, name, upload_id, note, {})
 
 
 def unfinished_uploads(caller: Caller, prefix: str = "") -> Iterator[UnfinishedUpload]:
@@ -159,43 +202,86 @@ def unfinished_uploads(caller: Caller, prefix: str = "") -> Iterator[UnfinishedU
             yield UnfinishedUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
 
 
-def end_abandoned(caller: Caller, *, now: datetime) -> None:
-    """End the uploads of the bucket to which nothing has come for a week. Who may not, does not."""
+def end_abandoned(caller: Caller, notes: UploadNotes, *, now: datetime) -> None:
+    """End the uploads of the bucket that are noted and to which nothing has come for a week. Who may not, does not."""
     before = now - ABANDONED_AFTER
-    try:
-        for upload in unfinished_uploads(caller):
-            if upload.begun < before and all(time < before for _, time in _parts(caller, upload)):
-                _abort(caller, upload)
-    except Refusal:
-        return
+    notes.remove_temporary_files(before)
+    for note in notes.begun_before(before):
+        upload = note.upload
+        try:
+            is_idle = all(time < before for _, time in sent_parts(caller, upload.name, upload.upload_id))
+        except Refusal as refusal:
+            if not _is_gone(refusal):
+                note.release()
+                return
+            note.remove()
+            continue
+        if is_idle and _abort(caller, upload.name, upload.upload_id):
+            note.remove()
+        else:
+            note.release()
 
 
-def _marked(caller: Caller, name: str, mark: bytes) -> Multipart | None:
-    """The upload of this name and mark to which most was sent."""
-    expected = describe_part(mark, MARK_NUMBER)
-    best: tuple[int, Multipart] | None = None
+def _noted(caller: Caller, notes: UploadNotes, name: str, key_digest: str) -> Multipart | None:
+    """
+    The upload of this name and key to which most was sent, of those that nobody else is at.
+
+    Raises:
+        Refusal: the service cannot be asked.
+    """
+    found: list[Multipart] = []
+    best = None
     try:
-        for upload in unfinished_uploads(caller, name):
-            if upload.name != name:
-                continue
-            parts = {part.number: part for part, _ in _parts(caller, upload)}
-            if parts.pop(MARK_NUMBER, None) == expected and (best is None or len(parts) > best[0]):
-                best = len(parts), Multipart(caller, name, upload.id, parts)
+        for note in notes.of_key(name, key_digest):
+            earlier = _taken_up(caller, note)
+            if earlier is not None:
+                found.append(earlier)
+        best = max(found, key=lambda earlier: earlier.sent_before_count, default=None)
+    finally:
+        for earlier in found:
+            if earlier is not best:
+                earlier.leave()
+    return best
+
+
+def _taken_up(caller: Caller, note: UploadNote) -> Multipart | None:
+    """
+    The upload of a note, with what was sent to it; None where nothing of that can be used.
+
+    Raises:
+        Refusal: the service cannot be asked.
+    """
+    name, upload_id = note.upload.name, note.upload.upload_id
+    try:
+        parts = {part.number: part for part, _ in sent_parts(caller, name, upload_id)}
     except Refusal as refusal:
-        # Who may not look sends everything.
-        if not isinstance(refusal.error, StorageAccessError):
+        if _is_gone(refusal):
+            note.remove()
+        else:
+            note.release()
+        if refusal.is_passing:
             raise
-    return None if best is None else best[1]
+        return None  # who may not look either sends everything
+    return Multipart(caller, name, upload_id, note, parts)
 
 
-def _parts(caller: Caller, upload: UnfinishedUpload) -> Iterator[tuple[Part, datetime]]:
-    """What was sent to an upload, and when."""
-    for entry in caller.entries(_PARTS, upload.name, {"UploadId": upload.id}):
-        yield Part(entry["PartNumber"], entry["Size"], entry["ETag"].strip('"')), entry["LastModified"]
+def sent_parts(caller: Caller, name: str, upload_id: str) -> Iterator[tuple[Part, datetime]]:
+    """
+    What was sent to an upload, and when.
+
+    Raises:
+        Refusal: the service refuses, or there is no such upload any more.
+    """
+    for entry in caller.entries(_PARTS, name, {"UploadId": upload_id}):
+        yield Part(entry["PartNumber"], entry["Size"], unquoted(entry["ETag"])), entry["LastModified"]
 
 
-def _abort(caller: Caller, upload: UnfinishedUpload) -> None:
-    try:
-        caller.ask(ABORT_UPLOAD, upload.name, {"UploadId": upload.id}, attempt_count_max=2)
-    except Refusal:
-        return
+def _is_gone(refusal: Refusal) -> bool:
+    """Whether the service does not know the upload: completed, or ended, by whomever."""
+    return refusal.code == "NoSuchUpload"
+
+
+def _abort(caller: Caller, name: str, upload_id: str) -> bool:
+    """AbortMultipartUpload; whether the upload is gone then."""
+    refusal = caller.clear_up(ABORT_UPLOAD, name, {"UploadId": upload_id})
+    return refusal is None or _is_gone(refusal)

@@ -8,23 +8,16 @@ the number alone, which keeps the parts of two tries of one object alike.
 
 The first part holds the head, which is known last; it is kept until then, and sent last.
 
-An upload in progress can be asked for little: its name, its id, when it was begun, and number, length and tag of each
-part. Nothing of that can carry the upload key, so the key is a part of its own:
+Every part that is sent is a part of the object: CompleteMultipartUpload lists them all. (Amazon, Google Cloud Storage
+and MinIO drop the parts that the list leaves out; Ceph refuses the list then.) So what else is to be known of an upload
+in progress is not kept in it, but in a note (:mod:`.upload_notes`).
 
-========  ==============================================================================================
-part      what it holds
-========  ==============================================================================================
-1         the head, and the first bytes behind it
-2 …       the bytes behind that
-10,000    SHA-256 of upload key and facts, in hexadecimal: the *mark*; never listed when the upload is completed, so it
-          is no part of the object
-========  ==============================================================================================
-
-The tag of a part is the MD5 of its bytes, unless the bucket encrypts with keys of a key service: then nothing is
+The tag of a part is the MD5 of its bytes, unless the bucket encrypts with keys of a key service: then no part is
 recognised, and a later try sends everything again.
 
 Source: "Amazon S3 multipart upload limits", CompleteMultipartUpload ("concatenates the parts that you provide in the
-list"), "Common response headers" (ETag).
+list"; "ensure that the parts list is complete"), "Common response headers" (ETag); "Complete a multipart upload"
+(Google); CompleteMultipartUpload of MinIO, and of Ceph's gateway ("total parts mismatch").
 """
 
 from __future__ import annotations
@@ -42,8 +35,7 @@ if TYPE_CHECKING:
 PART_BYTE_COUNT: Final = 8 << 20
 """Above the least length a service takes (5 MiB), and where larger parts gain nothing (measured)."""
 
-MARK_NUMBER: Final = 10_000
-"""The last number there is."""
+PART_COUNT_MAX: Final = 10_000
 
 _GROWS_AFTER_PART_COUNT: Final = 2_000
 
@@ -64,8 +56,8 @@ def part_byte_count(number: int, first_byte_count: int) -> int:
     Raises:
         StorageError: no object has that many.
     """
-    if number >= MARK_NUMBER:
-        raise StorageError(f"the object would have over {MARK_NUMBER - 1} parts, which S3 does not take")
+    if number > PART_COUNT_MAX:
+        raise StorageError(f"the object would have over {PART_COUNT_MAX} parts, which S3 does not take")
     return first_byte_count << ((number - 1) // _GROWS_AFTER_PART_COUNT)
 
 
@@ -74,6 +66,6 @@ def describe_part(data: bytes, number: int) -> Part:
     return Part(number, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest())
 
 
-def mark_of(upload_key: str, facts: Mapping[str, str]) -> bytes:
-    """What part 10,000 holds: the same for two tries that may be continued by each other."""
-    return hashlib.sha256(json.dumps([upload_key, sorted(facts.items())]).encode()).hexdigest().encode()
+def digest_of_key(upload_key: str, facts: Mapping[str, str]) -> str:
+    """SHA-256 in hexadecimal: the same for two tries that may be continued by each other."""
+    return hashlib.sha256(json.dumps([upload_key, sorted(facts.items())]).encode()).hexdigest()

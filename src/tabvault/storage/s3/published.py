@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from tabvault.storage.contract import ObjectInfo
-from tabvault.storage.remote.ranges import CutOff, RangedObject
+from tabvault.storage.remote.entity_tags import quoted, unquoted
+from tabvault.storage.remote.ranges import RangedObject
 from tabvault.storage.s3.refusals import GET_OBJECT, AnswerError
 
 if TYPE_CHECKING:
@@ -18,17 +19,12 @@ HEAD_FIELDS: Final = ("ETag", "ContentLength", "LastModified")
 
 def info_of_head(answer: dict[str, Any], name: str) -> ObjectInfo:
     """What an answer to HeadObject says of an object."""
-    return ObjectInfo(name, answer["ContentLength"], _time(answer["LastModified"]), answer["ETag"].strip('"'))
+    return ObjectInfo(name, answer["ContentLength"], _time(answer["LastModified"]), unquoted(answer["ETag"]))
 
 
 def info_of_listing(entry: dict[str, Any]) -> ObjectInfo:
     """What a listing says of an object."""
-    return ObjectInfo(entry["Key"], entry["Size"], _time(entry["LastModified"]), entry["ETag"].strip('"'))
-
-
-def quoted(etag: str) -> str:
-    """A tag as a condition takes it."""
-    return f'"{etag}"'
+    return ObjectInfo(entry["Key"], entry["Size"], _time(entry["LastModified"]), unquoted(entry["ETag"]))
 
 
 def _time(time: datetime) -> datetime:
@@ -55,11 +51,11 @@ class S3Object(RangedObject):
         return self._caller.run(
             GET_OBJECT,
             self._info.name,
-            lambda client, left_s: self._get(client, offset, byte_count, left_s),
+            lambda client: self._get(client, offset, byte_count),
             stop=self.stop,
         )
 
-    def _get(self, client: Any, offset: int, byte_count: int, left_s: float) -> bytes:
+    def _get(self, client: Any, offset: int, byte_count: int) -> bytes:
         """One GET. What is short, or of an object of another length, counts as a lost answer."""
         answer = client.get_object(
             Bucket=self._caller.access.bucket,
@@ -67,8 +63,7 @@ class S3Object(RangedObject):
             Range=f"bytes={offset}-{offset + byte_count - 1}",
             IfMatch=quoted(self._info.etag),
         )
-        with answer["Body"] as body, CutOff(left_s) as cut_off:
-            cut_off.watch(body)
+        with answer["Body"] as body:
             data: bytes = body.read()
         expected = f"bytes {offset}-{offset + byte_count - 1}/{self._info.byte_count}"
         if len(data) != byte_count or answer.get("ContentRange") != expected:

@@ -37,7 +37,15 @@ from tabvault.errors import (
     StorageError,
     StoreUnavailableError,
 )
-from tabvault.storage.remote.answers import PASSING_STATUSES, code_of, is_untrusted, later, retry_after_s
+from tabvault.storage.probing import Explanation, Reason
+from tabvault.storage.remote.answers import (
+    PASSING_STATUSES,
+    code_of,
+    is_untrusted,
+    later,
+    retry_after_s,
+    untrusted_hint,
+)
 from tabvault.storage.remote.patience import Refusal
 
 if TYPE_CHECKING:
@@ -86,10 +94,14 @@ class _Meaning:
     error: type[StorageError]
     text: str
     hint: str | None = None
+    reason: Reason = "refused"
 
 
 _NO_SUCH_BUCKET: Final = _Meaning(
-    StoreUnavailableError, "the bucket is not there", "create it, or choose another in the storage settings"
+    StoreUnavailableError,
+    "the bucket is not there",
+    "create it (tabvault storage containers create ACCOUNT/BUCKET), or choose another in the storage settings",
+    "container_missing",
 )
 _NO_SUCH_KEY: Final = _Meaning(ObjectNotFoundError, "there is no such object")
 _CHANGED: Final = _Meaning(ObjectChangedError, "somebody replaced it meanwhile", "begin again")
@@ -103,7 +115,9 @@ _BUCKET_EXISTS: Final = _Meaning(
     "a bucket of that name exists already",
     "choose another name: names of buckets are shared by all accounts of the service",
 )
-_NO_ROOM: Final = _Meaning(DiskFullError, "there is no room", "remove old backups, or have the quota raised")
+_NO_ROOM: Final = _Meaning(
+    DiskFullError, "there is no room", "remove old backups, or have the quota raised", "disk_full"
+)
 _ARCHIVED: Final = _Meaning(
     StorageError, "it lies in an archive, which cannot be read", "restore it to the bucket first (RestoreObject)"
 )
@@ -130,17 +144,26 @@ _MEANINGS: Final = {
     ),
 }
 
-_RIGHTS: Final = {
-    "InvalidAccessKeyId": ("the service does not know the access key id", "check the key, or make a new one"),
+_RIGHTS: Final[dict[str, tuple[str, str, Reason]]] = {
+    "InvalidAccessKeyId": (
+        "the service does not know the access key id",
+        "check the key, or make a new one",
+        "signature",
+    ),
     "SignatureDoesNotMatch": (
         "the service does not recognise the signature",
         "the secret access key is wrong, or a proxy changes the request",
+        "signature",
     ),
-    "RequestTimeTooSkewed": ("this machine's clock is wrong", "set the clock: it may differ by 15 minutes at most"),
-    "ExpiredToken": ("the key has expired", "make a new one"),
-    "AccountProblem": ("the service has a problem with the account", "ask the provider of the service"),
-    "AllAccessDisabled": ("access to the bucket is disabled", "ask the provider of the service"),
-    "AuthorizationHeaderMalformed": ("the bucket is in another region", "set the region of the bucket"),
+    "RequestTimeTooSkewed": (
+        "this machine's clock is wrong",
+        "set the clock: it may differ by 15 minutes at most",
+        "signature",
+    ),
+    "ExpiredToken": ("the key has expired", "make a new one", "expired"),
+    "AccountProblem": ("the service has a problem with the account", "ask the provider of the service", "denied"),
+    "AllAccessDisabled": ("access to the bucket is disabled", "ask the provider of the service", "denied"),
+    "AuthorizationHeaderMalformed": ("the bucket is in another region", "set the region of the bucket", "denied"),
 }
 
 _PASSING_CODES: Final = frozenset(
@@ -148,7 +171,30 @@ _PASSING_CODES: Final = frozenset(
 )
 
 
-def refusal_of(error: Exception, *, operation: Operation, name: str, access: S3Access) -> Refusal:
+class S3Refusal(Refusal):
+    """
+    A call that failed for good, and why.
+
+    Attributes:
+        explanation: what ``error`` says, without the call and the object.
+    """
+
+    def __init__(
+        self,
+        error: type[StorageError],
+        what: str,
+        explanation: Explanation,
+        *,
+        code: str = "",
+        is_passing: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        told = error(f"{what}: {explanation.text}", hint=explanation.hint)
+        super().__init__(told, code=code, is_passing=is_passing, retry_after_s=retry_after_s)
+        self.explanation = explanation
+
+
+def refusal_of(error: Exception, *, operation: Operation, name: str, access: S3Access) -> S3Refusal:
     """
     What *error* of the client library (one of ``FAILURES``) means.
 
@@ -168,33 +214,41 @@ def refusal_of(error: Exception, *, operation: Operation, name: str, access: S3A
         meaning = _CHANGED if status == 412 else _NO_SUCH_KEY if name else _NO_SUCH_BUCKET
     if meaning is not None:
         place = f" ({access.place})" if meaning.error is StoreUnavailableError and name else ""
-        return Refusal(meaning.error(f"{what}: {meaning.text}{place} ({shown})", hint=meaning.hint), code=code)
+        explanation = Explanation(meaning.reason, f"{meaning.text}{place} ({shown})", meaning.hint)
+        return S3Refusal(meaning.error, what, explanation, code=code)
     if code in _RIGHTS or status in {401, 403}:
-        text, hint = _RIGHTS.get(
-            code, ("the service denies it", f"the key needs the permission {operation.permission} on {access.place}")
-        )
-        return Refusal(StorageAccessError(f"{what}: {text} ({shown})", hint=hint), code=code)
+        needed = f"the key needs the permission {operation.permission} on {access.place}"
+        text, hint, reason = _RIGHTS.get(code, ("the service denies it", needed, "permission"))
+        return S3Refusal(StorageAccessError, what, Explanation(reason, f"{text} ({shown})", hint), code=code)
     if status in PASSING_STATUSES or code in _PASSING_CODES:
-        return Refusal(
-            StoreUnavailableError(f"{what}: the service could not do it ({shown})", hint=later(access.url)),
+        return S3Refusal(
+            StoreUnavailableError,
+            what,
+            Explanation("unavailable", f"the service could not do it ({shown})", later(access.url)),
             code=code,
             is_passing=True,
             retry_after_s=_retry_after_s(error),
         )
     if 300 <= status < 400:
         hint = "check URL and region of the storage account"
-        return Refusal(StorageError(f"{what}: the service is elsewhere ({shown})", hint=hint), code=code)
-    return Refusal(StorageError(f"{what}: the service refused ({shown})"), code=code)
+        explanation = Explanation("refused", f"the service is elsewhere ({shown})", hint)
+        return S3Refusal(StorageError, what, explanation, code=code)
+    return S3Refusal(StorageError, what, Explanation("refused", f"the service refused ({shown})", None), code=code)
 
 
-def _unanswered(error: Exception, what: str, access: S3Access) -> Refusal:
+def _unanswered(error: Exception, what: str, access: S3Access) -> S3Refusal:
     """No answer, or half of one, or none of this protocol."""
     if isinstance(error, SSLError) and is_untrusted(error):
-        hint = "install the certificate authority, or set AWS_CA_BUNDLE"
-        return Refusal(StoreUnavailableError(f"{what}: the certificate of {access.url} is not trusted", hint=hint))
+        hint = untrusted_hint("AWS_CA_BUNDLE")
+        explanation = Explanation("certificate", f"the certificate of {access.url} is not trusted", hint)
+        return S3Refusal(StoreUnavailableError, what, explanation)
     is_unreached = isinstance(error, EndpointConnectionError | ConnectTimeoutError | ProxyConnectionError)
-    reason = "cannot be reached" if is_unreached else "did not answer, or only in part"
-    return Refusal(StoreUnavailableError(f"{what}: {access.url} {reason}", hint=later(access.url)), is_passing=True)
+    explanation = Explanation(
+        "unreachable" if is_unreached else "unavailable",
+        f"{access.url} {'cannot be reached' if is_unreached else 'did not answer, or only in part'}",
+        later(access.url),
+    )
+    return S3Refusal(StoreUnavailableError, what, explanation, is_passing=True)
 
 
 def _status(error: ClientError) -> int:

@@ -25,20 +25,24 @@ from tabvault.errors import (
     StorageError,
 )
 from tabvault.storage.names import check_object_name, is_object_name
+from tabvault.storage.remote.entity_tags import quoted
 from tabvault.storage.remote.patience import Patience, Refusal
 from tabvault.storage.remote.store import RemoteStore
 from tabvault.storage.s3.caller import Caller, Listing
-from tabvault.storage.s3.multipart import end_abandoned, unfinished_uploads
+from tabvault.storage.s3.multipart import unfinished_uploads
 from tabvault.storage.s3.parts import PART_BYTE_COUNT
-from tabvault.storage.s3.published import HEAD_FIELDS, S3Object, info_of_head, info_of_listing, quoted
+from tabvault.storage.s3.published import HEAD_FIELDS, S3Object, info_of_head, info_of_listing
 from tabvault.storage.s3.refusals import DELETE_OBJECT, GET_OBJECT, HEAD_BUCKET, HEAD_OBJECT, LIST_OBJECTS
 from tabvault.storage.s3.upload import S3Upload
+from tabvault.storage.s3.upload_notes import UploadNotes
 from tabvault.storage.upload import check_match, object_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from tabvault.storage.contract import ObjectInfo
+    from tabvault.storage.probing import ProbedStore
     from tabvault.storage.s3.access import S3Access
 
 _NAME_BYTE_COUNT_MAX: Final = 1024
@@ -59,26 +63,34 @@ class S3BucketStore(RemoteStore):
 
     Args:
         access: the bucket, and the key.
+        notes_folder: where uploads in parts are noted, by which they are resumed, or ended after a week; without one,
+            this store does neither.
         patience: how long the service is asked again.
         part_byte_count: length of the first parts of an upload.
         now: the time, in UTC.
+        caller: calls the service, in place of one with that patience.
     """
 
     def __init__(
         self,
         access: S3Access,
         *,
+        notes_folder: Path | None = None,
         patience: Patience = _PATIENCE,
         part_byte_count: int = PART_BYTE_COUNT,
         now: Callable[[], datetime] = _utc_now,
+        caller: Caller | None = None,
     ) -> None:
         super().__init__(access.place)
         self._access = access
         self._part_byte_count = part_byte_count
         self._now = now
-        self._caller = Caller(access, patience)
+        self._caller = caller or Caller(access, patience)
+        self._notes_folder = notes_folder
+        self._notes = None
+        if notes_folder is not None:
+            self._notes = UploadNotes(notes_folder, service=access.url, bucket=access.bucket)
         self._bucket_is_there = False
-        self._abandoned_are_ended = False
 
     def close(self) -> None:
         """Close the connections; what was opened or begun is of no use afterwards."""
@@ -124,7 +136,8 @@ class S3BucketStore(RemoteStore):
             first_part_byte_count=self._part_byte_count,
             upload_key=upload_key,
             facts=facts or {},
-            before_parts=self._end_abandoned,
+            notes=self._notes,
+            now=self._now,
         )
 
     def open(self, name: str) -> S3Object:
@@ -172,7 +185,7 @@ class S3BucketStore(RemoteStore):
         """
         Names under which an upload was begun and neither published nor ended, ordered.
 
-        An upload of this store ends those to which nothing has come for a week.
+        They may be anybody's. Those that are noted are ended by a later upload, after a week without a part.
 
         Raises:
             StorageError: the service failed.
@@ -182,11 +195,11 @@ class S3BucketStore(RemoteStore):
         except Refusal as refusal:
             raise refusal.error from None
 
-    def _end_abandoned(self) -> None:
-        """Once in the life of a store."""
-        if not self._abandoned_are_ended:
-            self._abandoned_are_ended = True
-            end_abandoned(self._caller, now=self._now())
+    def probing(self) -> ProbedStore:
+        """The same bucket, for a probe; see :class:`tabvault.storage.probing.Probeable`."""
+        from tabvault.storage.s3.probing import S3Probing  # noqa: PLC0415 - it is a store of this kind
+
+        return S3Probing(self._access, notes_folder=self._notes_folder)
 
     def _found(self, spelling: str) -> dict[str, Any]:
         """The answer to HeadObject about an object that has to be there."""

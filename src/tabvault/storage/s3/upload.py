@@ -6,12 +6,14 @@ What a crash, or the loss of the network, leaves after each step:
 ====  ==================================================  =========================================================
 step  what was done                                       what is left
 ====  ==================================================  =========================================================
-1     CreateMultipartUpload, before the second part is    an upload in progress under the name: not listed, not
-      sent                                                read; ended by the next writer after a week
-2     parts from the second on, several at a time, each   the same
+1     CreateMultipartUpload                               an upload in progress under the name, without parts: not
+                                                          listed, not read, and nobody's
+2     the note of it (:mod:`.upload_notes`), durable      the same; ended by a later writer, after a week
+3     parts from the second on, several at a time, each   the same
       with its MD5 for the service to check
-3     the first part, with the head                       the same
-4     CompleteMultipartUpload, with its condition         the object, whole, or what was there before
+4     the first part, with the head                       the same
+5     CompleteMultipartUpload, with its condition         the object, whole, or what was there before
+6     the note removed                                    the object
 ====  ==================================================  =========================================================
 
 An object that fits into one part is published by PutObject with the same condition.
@@ -19,13 +21,14 @@ An object that fits into one part is published by PutObject with the same condit
 The condition makes of several uploads of one name the winner: ``If-None-Match: *`` when nothing may be replaced (or
 nothing was there), ``If-Match`` with the tag of what ``create`` saw when it may.
 
-The answer of step 4 may be lost, and its repetition meets what the first attempt published. So every object carries
+The answer of step 5 may be lost, and its repetition meets what the first attempt published. So every object carries
 the token of its upload (``tabvault-upload``), and after a refusal that follows a lost answer the token decides. It is
 random; where there is an upload key it comes from key and facts, since it is written down when an upload is begun and
 a later try has to know it.
 
 An upload key makes a later try go on with the upload of an earlier one: a part that the service has (number, length
-and MD5) is not sent. So an upload that has a key and fails is not ended.
+and MD5) is not sent. So an upload that has a key and a note, and fails, is not ended; unless the service says that its
+parts do not make the object, as Ceph does when an earlier try with other bytes sent more of them.
 """
 
 from __future__ import annotations
@@ -37,12 +40,14 @@ from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from tabvault.storage.contract import ObjectInfo
+from tabvault.storage.remote.entity_tags import quoted, unquoted
 from tabvault.storage.remote.in_flight import InFlight
 from tabvault.storage.remote.metadata import quoted_facts
-from tabvault.storage.remote.patience import Refusal
-from tabvault.storage.s3.multipart import begin_multipart
-from tabvault.storage.s3.parts import Part, describe_part, mark_of, part_byte_count
-from tabvault.storage.s3.published import HEAD_FIELDS, info_of_head, quoted
+from tabvault.storage.remote.patience import HURRIED_S, PUBLISHING_S, Refusal
+from tabvault.storage.remote.wire import outlasting_stops
+from tabvault.storage.s3.multipart import begin_multipart, end_abandoned
+from tabvault.storage.s3.parts import Part, describe_part, digest_of_key, part_byte_count
+from tabvault.storage.s3.published import HEAD_FIELDS, info_of_head
 from tabvault.storage.s3.refusals import HEAD_OBJECT, PUT_OBJECT
 from tabvault.storage.upload import UploadInPieces, object_exists
 
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
 
     from tabvault.storage.s3.caller import Caller
     from tabvault.storage.s3.multipart import Multipart
+    from tabvault.storage.s3.upload_notes import UploadNotes
 
 _SECOND: Final = 2
 """The first part that is sent before the end."""
@@ -74,7 +80,8 @@ class S3Upload(UploadInPieces):
         first_part_byte_count: length of the first parts.
         upload_key: names the try, or None.
         facts: what to keep beside the object.
-        before_parts: called before an upload in parts is begun.
+        notes: where uploads in parts are noted; None notes and resumes none.
+        now: the time, in UTC.
     """
 
     def __init__(
@@ -88,16 +95,19 @@ class S3Upload(UploadInPieces):
         first_part_byte_count: int,
         upload_key: str | None,
         facts: Mapping[str, str],
-        before_parts: Callable[[], None],
+        notes: UploadNotes | None,
+        now: Callable[[], datetime],
     ) -> None:
         super().__init__(name, head_byte_count=head_byte_count)
         self._caller = caller
         self._replace = replace
         self._condition = condition
         self._first_part_byte_count = first_part_byte_count
-        self._before_parts = before_parts
-        self._mark = None if upload_key is None else mark_of(upload_key, facts)
-        self._token = secrets.token_hex(16) if self._mark is None else self._mark.decode()
+        self._notes = notes
+        self._now = now
+        self._key_digest = None if upload_key is None else digest_of_key(upload_key, facts)
+        self._is_for_later = upload_key is not None
+        self._token = self._key_digest or secrets.token_hex(16)
         self._metadata = _metadata(facts, self._token)
         self._number = 1
         self._first = b""
@@ -107,13 +117,13 @@ class S3Upload(UploadInPieces):
     def finish(self, head: bytes = b"") -> ObjectInfo:
         """Fill in the head and publish; see the contract."""
         self._check_open()
-        self._check_head(head, is_written=bool(self._number > 1 or self._buffer))
-        is_small = self._number == 1 or (self._number == _SECOND and not self._buffer)
+        self._check_head(head, is_written=bool(self._number > 1 or self._gathered))
+        is_small = self._number == 1 or (self._number == _SECOND and not self._gathered)
         try:
-            return self._put(head + self._first + self._buffer) if is_small else self._complete(head)
+            return self._put(b"".join((head, self._first, *self._gathered))) if is_small else self._complete(head)
         except ObjectExistsError:
             # What was sent is of no use to a later try.
-            self._mark = None
+            self._is_for_later = False
             raise
         finally:
             self.abort()
@@ -125,10 +135,13 @@ class S3Upload(UploadInPieces):
         self._is_open = False
         # Waited for: a part that arrives after its upload was ended would stay, and be paid for.
         self._in_flight.end(wait=True)
-        self._buffer = bytearray()
+        self._forget_gathered()
         self._first = b""
-        if self._multipart is not None and self._mark is None:
-            self._multipart.abort()
+        if self._multipart is not None:
+            if self._is_for_later:
+                self._multipart.leave()
+            else:
+                self._multipart.abort()
 
     def _piece_byte_count(self) -> int:
         if self._number == 1:
@@ -144,10 +157,22 @@ class S3Upload(UploadInPieces):
             self._first = data
             return
         if self._multipart is None:
-            self._before_parts()
-            self._multipart = begin_multipart(self._caller, self._name, metadata=self._metadata, mark=self._mark)
+            self._multipart = self._begin()
         multipart, stop = self._multipart, self._in_flight.stop
         self._in_flight.begin(lambda: multipart.send(data, number, stop))
+
+    def _begin(self) -> Multipart:
+        now = self._now()
+        if self._notes is not None:
+            end_abandoned(self._caller, self._notes, now=now)
+        return begin_multipart(
+            self._caller,
+            self._name,
+            metadata=self._metadata,
+            notes=self._notes,
+            key_digest=self._key_digest,
+            now=now,
+        )
 
     def _put(self, data: bytes) -> ObjectInfo:
         """PutObject."""
@@ -167,22 +192,27 @@ class S3Upload(UploadInPieces):
             )
         except Refusal as refusal:
             return self._after_refusal(refusal, len(data))
-        return self._published(str(answer["ETag"]).strip('"'), len(data))
+        return self._published(unquoted(str(answer["ETag"])), len(data))
 
     def _complete(self, head: bytes) -> ObjectInfo:
         """The last part, then the first one, then CompleteMultipartUpload."""
-        if self._buffer:
-            self._take_buffer()
+        if self._gathered:
+            self._take_gathered()
         assert self._multipart is not None
         others = self._in_flight.results()
         parts = [self._multipart.send(head + self._first, 1), *others]
         byte_count = sum(part.byte_count for part in parts)
         try:
-            etag = self._multipart.complete(parts, self._condition)
+            with outlasting_stops(PUBLISHING_S):
+                etag = self._multipart.complete(parts, self._condition)
         except Refusal as refusal:
+            if refusal.code == "InvalidPart":
+                # They would not make the object the next time either.
+                self._is_for_later = False
             info = self._after_refusal(refusal, byte_count)
         else:
             info = self._published(etag, byte_count)
+        self._multipart.settle()
         self._multipart = None
         return info
 
@@ -213,13 +243,14 @@ class S3Upload(UploadInPieces):
 
     def _is_ours(self, info: ObjectInfo, token: str, byte_count: int) -> bool:
         """Whether that is what this upload published, and not what an earlier one with the same key left there."""
-        is_old = self._mark is not None and quoted(info.etag) == self._condition.get("IfMatch")
+        is_old = self._key_digest is not None and quoted(info.etag) == self._condition.get("IfMatch")
         return token == self._token and info.byte_count == byte_count and not is_old
 
     def _look(self) -> tuple[ObjectInfo, str] | None:
         """What is published under the name, and its token, as far as that can be found out."""
         try:
-            answer = self._caller.ask(HEAD_OBJECT, self._name, needs=HEAD_FIELDS)
+            with outlasting_stops(HURRIED_S, even_set=True):
+                answer = self._caller.ask(HEAD_OBJECT, self._name, needs=HEAD_FIELDS)
         except Refusal:
             return None
         return info_of_head(answer, self._name), answer.get("Metadata", {}).get(UPLOAD_TOKEN, "")

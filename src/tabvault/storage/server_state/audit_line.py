@@ -153,8 +153,9 @@ def _is_line(line: AuditLine) -> bool:
     texts = (line.who, line.authentication, line.address, line.object, line.code, line.job)
     return (
         _is_number(line.sequence)
-        and line.sequence > 0
+        and 0 < line.sequence < 1 << 63
         and line.time.utcoffset() == datetime.timedelta()
+        and 1 < line.time.year < 9999  # so that every time zone has it
         and line.phase in {"begin", "end", "event"}
         and (line.begin is None or _is_number(line.begin))
         and all(text is None or isinstance(text, str) for text in texts)

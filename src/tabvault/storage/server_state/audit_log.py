@@ -20,7 +20,7 @@ Invariants:
 
 A file is named after the month of its first line, and never sorts before the last one, also when the clock goes back.
 Nothing here removes a file; without the first ones the chain begins later, and :attr:`AuditCheck.first_sequence` says
-so. One process writes: the one that owns the data folder.
+so. One process writes: the one that owns the data folder. Others may read meanwhile, and check the chain.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from tabvault.errors import StorageError, TabvaultError
 from tabvault.storage.durable import fsync_directory, make_directory_durably, write_all_at
 from tabvault.storage.os_errors import storage_errors
-from tabvault.storage.server_state.audit_chain import AuditCheck, ChainCheck, last_whole_line, lines_backward
+from tabvault.storage.server_state.audit_chain import ChainCheck
 from tabvault.storage.server_state.audit_line import (
     FIRST_PREVIOUS,
     AuditAction,
@@ -50,6 +50,7 @@ from tabvault.storage.server_state.audit_line import (
     line_digest,
     parse_line,
 )
+from tabvault.storage.server_state.audit_reading import last_whole_line, lines_backward
 from tabvault.storage.server_state.job_records import utc_now
 from tabvault.storage.server_state.state_file import FOLDER
 
@@ -58,11 +59,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from tabvault.storage.server_state.audit_chain import AuditCheck, NotedLine
+
 AUDIT_FOLDER: Final = "audit"
 INTERNAL: Final = "internal"
 """The code of an operation that failed by a mistake of the program."""
 
 _COPY_BYTE_COUNT: Final = 1 << 16
+_SETTLING_S: Final = 0.5
+"""Far longer than one write takes to be seen whole by another process."""
 _NAME: Final = re.compile(r"audit-\d{4}-\d{2}\.jsonl")
 
 _log = logging.getLogger(__name__)
@@ -131,7 +136,7 @@ class AuditOperation:
 
 class AuditLog:
     """
-    The log of one data folder, which this process owns. Every method may be called from any thread.
+    The log of one data folder. Every method may be called from any thread; those that write, by who owns the folder.
 
     Nothing is read or written before it has to be: a log that cannot be used refuses operations, not the server.
 
@@ -193,20 +198,26 @@ class AuditLog:
         """
         return itertools.islice(self._read(since, until), limit)
 
-    def verify_chain(self) -> AuditCheck:
+    def verify_chain(self, noted: NotedLine | None = None) -> AuditCheck:
         """
         Read everything and compare each line with the one before.
+
+        What is added meanwhile is not looked at, or only in the last file.
+
+        Args:
+            noted: a line that has to be there as it was.
 
         Raises:
             StorageError: the log cannot be read.
         """
-        check = ChainCheck()
-        # Taken together: what is added from now on is not looked at.
-        with self._lock, storage_errors(f"audit log {self._folder}"):
-            lengths = [(name, (self._folder / name).stat().st_size) for name in self._names()]
-        for name, byte_count in lengths:
+        check = ChainCheck(noted)
+        with storage_errors(f"audit log {self._folder}"):
+            names = self._names()
+        for name in names:
             with self._opened(name) as descriptor:
-                check.file(name, descriptor, byte_count)
+                is_last = name == names[-1]  # nothing is ever added to one that is not
+                byte_count = _settled_byte_count(descriptor) if is_last else os.fstat(descriptor).st_size
+                check.file(name, descriptor, byte_count, is_last=is_last)
         return check.result()
 
     def _owe(self, late: _Late) -> None:
@@ -351,3 +362,13 @@ class AuditLog:
                 yield descriptor
             finally:
                 os.close(descriptor)
+
+
+def _settled_byte_count(descriptor: int) -> int:
+    """The length of a file, when its last line has an end, or when it stays without: it may be written just now."""
+    end_s = time.monotonic() + _SETTLING_S
+    while (byte_count := os.fstat(descriptor).st_size) and os.pread(descriptor, 1, byte_count - 1) != b"\n":
+        if time.monotonic() > end_s:
+            break
+        time.sleep(0.01)
+    return byte_count

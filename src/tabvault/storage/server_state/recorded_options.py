@@ -22,6 +22,7 @@ RECORDED_OPTIONS: Final = frozenset(
         "compress",
         "container",
         "database",
+        "direct_query_row_count_max",
         "enabled",
         "encrypted",
         "file",
