@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import sample_path
+from engine.rowsets.served_database import asked, changed
 from tabvault.engine.rowsets import (
     CatalogEntry,
     RowsetContext,
@@ -79,22 +80,6 @@ def small_metadata() -> bytes:
 
 def whole(name: str, source: RowsetSource) -> pa.Table:
     return discover(name, {}, RowsetContext.of_database(source))
-
-
-def asked(data: bytes, sql: str) -> list[tuple]:
-    """What SQLite itself answers."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        connection.deserialize(data)
-        return connection.execute(sql).fetchall()
-
-
-def changed(data: bytes, *statements: str) -> bytes:
-    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
-        connection.deserialize(data)
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-        return connection.serialize()
 
 
 def made(*statements: str) -> Metadata:

@@ -9,6 +9,7 @@ import itertools
 import operator
 import subprocess
 import sys
+import threading
 import time
 
 import duckdb
@@ -25,7 +26,7 @@ from tabvault.engine import statement as checked
 from tabvault.engine.column_cache import CachedTable, ColumnCache
 from tabvault.engine.lazy_dataset import filter_columns
 from tabvault.engine.sql import query_sql
-from tabvault.errors import ChecksumError, ModelError, QueryError, QueryNotSupportedError
+from tabvault.errors import ChecksumError, JobCancelledError, ModelError, QueryError, QueryNotSupportedError
 from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs.opening import open_backup
 from tabvault.model.container_files import ContainerFiles
@@ -338,6 +339,38 @@ def test_damage_found_while_a_column_is_read_is_raised_as_it_is():
 
 
 # ---------------------------------------------------------------------------------------------------- bounds
+
+
+class Stopping:
+    """A table whose reader goes away when it is read."""
+
+    schema = pa.schema([("a", pa.int64())])
+
+    def __init__(self):
+        self.stopped = threading.Event()
+
+    def read(self, _columns):
+        self.stopped.set()
+        return pa.table({"a": [1]}, schema=self.schema)
+
+
+def test_a_query_that_computes_is_stopped_by_who_sets_an_event():
+    table = Stopping()
+    text = "SELECT count(*) FROM t, range(100000000000) a, range(1000) b"
+    with pytest.raises(JobCancelledError), query_sql(text, {"t": table}, timeout_s=60, stopped=table.stopped) as result:
+        result.read_all()
+    with pytest.raises(JobCancelledError):
+        query_sql("SELECT 1", {}, stopped=table.stopped)
+
+
+def test_a_query_is_stopped_between_its_batches():
+    stopped = threading.Event()
+    with query_sql("SELECT * FROM range(1000000)", {}, stopped=stopped) as result:
+        batches = iter(result)
+        next(batches)
+        stopped.set()
+        with pytest.raises(JobCancelledError):
+            next(batches)
 
 
 def test_a_query_is_stopped_after_its_time():

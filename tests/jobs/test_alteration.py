@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 from vaults import bodies, values, vault_with
 
+from storage.data_folder.failing_files import fail_file_calls
 from tabvault.errors import DatabaseError, DatabaseReadOnlyError, InvalidNameError, RequestError, TabvaultError
 from tabvault.jobs.alteration import Alteration
 from tabvault.model.changes.tree_changes import create_changes, delete_changes
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.tmsl.parse import object_tree
-from tabvault.testing.faults import SYSTEM_CALLS, CallCounter, FaultyModule
+from tabvault.testing.faults import CallCounter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,14 +133,6 @@ def test_a_read_only_database_is_not_altered(tmp_path: Path) -> None:
 def test_a_commit_is_old_or_new_whichever_file_call_fails(
     tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [name for name in SYSTEM_CALLS if name != "scandir"]
-    modules = (
-        "tabvault.storage.durable",
-        "tabvault.storage.data_folder.staging",
-        "tabvault.storage.data_folder.group_fsync",
-        "tabvault.storage.data_folder.database_folder",
-        "tabvault.storage.data_folder.folder",
-    )
     with vault_with(tmp_path) as vault:
         states = {"old": bodies(vault, "shop")}
         outcomes = set()
@@ -149,8 +141,7 @@ def test_a_commit_is_old_or_new_whichever_file_call_fails(
             with Alteration(vault.folder, "shop") as alteration:
                 alteration.change(table_changes())
                 with monkeypatch.context() as patch:
-                    for module in modules:
-                        patch.setattr(f"{module}.os", FaultyModule(os, counter, names))
+                    fail_file_calls(patch, counter)
                     with contextlib.suppress(TabvaultError):
                         alteration.commit()
             if not counter.has_failed:

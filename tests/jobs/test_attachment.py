@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import shutil
 import sqlite3
@@ -14,6 +12,8 @@ import pytest
 from vaults import SMALL, bodies, values, vault_with
 
 from conftest import sample_path
+from storage.data_folder.failing_files import fail_file_calls
+from storage.data_folder.hostile_manifest import change_manifest
 from tabvault.errors import (
     CommandNotSupportedError,
     CompatibilityError,
@@ -40,7 +40,7 @@ from tabvault.model.file_set import METADATA_FILE
 from tabvault.storage.data_folder.folder import DataFolder
 from tabvault.storage.server_state.audit_log import AuditLog
 from tabvault.storage.server_state.job_records import JobRecords
-from tabvault.testing.faults import SYSTEM_CALLS, CallCounter, FaultyModule
+from tabvault.testing.faults import CallCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,16 +70,6 @@ def detached(vault: Vault, name: str = "shop") -> Path:
     return vault.folder.path / "detached" / result.folder
 
 
-def rewrite(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the manifest as a hostile writer can: digest and all."""
-    path = place / "versions/00000001/manifest.json"
-    manifest = json.loads(path.read_bytes())
-    change(manifest)
-    data = json.dumps(manifest).encode()
-    path.write_bytes(data)
-    (place / "CURRENT").write_text(f"00000001 {hashlib.sha256(data).hexdigest()}\n")
-
-
 def rewrite_file(place: Path, name: str, change: Callable[[bytes], bytes]) -> None:
     """Change a file likewise, length and CRC in the manifest adjusted."""
 
@@ -90,7 +80,7 @@ def rewrite_file(place: Path, name: str, change: Callable[[bytes], bytes]) -> No
         path.write_bytes(body)
         entry.update(byte_count=len(body), crc32=crc32.crc32(body))
 
-    rewrite(place, changed)
+    change_manifest(place, changed)
 
 
 # --- there and back
@@ -166,7 +156,7 @@ def test_a_reader_and_a_backup_go_on_while_the_database_goes(vault: Vault) -> No
 
 def drop_file(name: str) -> Callable[[Path], None]:
     def change(place: Path) -> None:
-        rewrite(place, lambda manifest: remove_entry(place, manifest, name))
+        change_manifest(place, lambda manifest: remove_entry(place, manifest, name))
 
     return change
 
@@ -178,7 +168,7 @@ def remove_entry(place: Path, manifest: dict[str, Any], name: str) -> None:
 
 
 def of_manifest(**values: object) -> Callable[[Path], None]:
-    return lambda place: rewrite(place, lambda manifest: manifest.update(values))
+    return lambda place: change_manifest(place, lambda manifest: manifest.update(values))
 
 
 def wrong_rows(place: Path) -> None:
@@ -283,9 +273,6 @@ def test_an_attachment_can_be_cancelled_at_any_moment(vault: Vault) -> None:
 def test_whichever_file_call_fails_the_database_is_attached_or_detached(
     tmp_path: Path, when: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [name for name in SYSTEM_CALLS if name != "scandir"]  # one that fails after its effect leaks what it opened
-    rooms = ("detached", "detached_folder", "staging", "group_fsync", "database_folder", "folder")
-    modules = ("tabvault.storage.durable", *(f"tabvault.storage.data_folder.{room}" for room in rooms))
     with vault_with(tmp_path, "Hugoberry__empty-schema-calc-only.pbix") as vault:
         before = bodies(vault, "shop")
         monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
@@ -293,8 +280,7 @@ def test_whichever_file_call_fails_the_database_is_attached_or_detached(
             for fail_at in range(1, 100_000, 11):  # tests/storage makes every call fail
                 counter = CallCounter(fail_at=fail_at, when=when)
                 with monkeypatch.context() as patch:
-                    for module in modules:
-                        patch.setattr(f"{module}.os", FaultyModule(os, counter, names))
+                    fail_file_calls(patch, counter, "detached", "detached_folder")
                     with contextlib.suppress(TabvaultError):
                         if change == "detach":
                             detach_database(vault.folder, vault.folder.find("shop"))

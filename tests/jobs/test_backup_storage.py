@@ -24,6 +24,7 @@ from tabvault.errors import (
     ObjectNotFoundError,
     RequestError,
     StorageAccessError,
+    StorageAccountInUseError,
     StorageError,
     StorageNotConfiguredError,
     TabvaultError,
@@ -159,9 +160,6 @@ def test_settings_by_which_nothing_can_be_kept_are_saved_untried(storage: Backup
             with pytest.raises(StorageNotConfiguredError):
                 call()
     assert not Path("/nowhere").exists()
-    with pytest.raises(StorageNotConfiguredError):
-        storage.enable()
-    assert storage.settings.container is not None
 
 
 def test_an_account_that_nobody_registered_is_not_set(storage: BackupStorage, tmp_path: Path) -> None:
@@ -243,7 +241,7 @@ def test_storage_is_switched_off_and_on_again(storage: BackupStorage, tmp_path: 
     assert storage.settings == BackupStorageSettings(enabled=False, account=str(tmp_path / "a"), container="nightly")
     with pytest.raises(StorageNotConfiguredError):
         _ = storage.store
-    probe = storage.enable()
+    probe = storage.configure(dataclasses.replace(storage.settings, enabled=True))
     assert probe is not None
     assert probe.ok
     assert storage.settings == folder_settings(tmp_path / "a")
@@ -327,7 +325,7 @@ def test_an_account_that_the_settings_name_is_not_removed(storage: BackupStorage
     storage.configure(BackupStorageSettings(enabled=True, account="contoso", container=container.name))
     for change in (lambda: None, storage.disable):
         change()
-        with pytest.raises(StorageError, match="backups go to the storage account Contoso"):
+        with pytest.raises(StorageAccountInUseError, match="backups go to the storage account Contoso"):
             storage.remove_account("Contoso")
     storage.configure(BackupStorageSettings(enabled=False, account=None, container=None))
     storage.remove_account("Contoso")

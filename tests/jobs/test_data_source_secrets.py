@@ -106,7 +106,7 @@ def shop_changes() -> list[Change]:
 def test_a_commit_that_fails_binds_what_was_bound_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: Any
 ) -> None:
-    modules = ["tabvault.storage.data_folder.staging", "tabvault.storage.data_folder.folder"]
+    modules = ["tabvault.storage.data_folder.staged_file", "tabvault.storage.data_folder.folder"]
     with vault_with(tmp_path) as vault:
         create_database(vault.own_folder, "new", compatibility_level=1500)
         bind_credential(vault.data, database_id="new", data_source="Shop", address="x", user="old", password="old")

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from vaults import vault_with
 
-from tabvault.errors import QueryError, QueryNotSupportedError
+from tabvault.errors import JobCancelledError, QueryError, QueryNotSupportedError
 from tabvault.jobs.evaluation import BATCH_ROW_COUNT, evaluate
 
 if TYPE_CHECKING:
@@ -55,6 +55,17 @@ def test_case_does_not_matter_and_a_wrong_name_gets_a_hint(opened: OpenDatabase)
     assert name in (error.value.hint or "")
     with pytest.raises(QueryNotSupportedError):
         answered(opened, 'EVALUATE ROW("x", 1)')
+
+
+def test_who_wants_no_more_rows_stops_it_before_a_column_is_decoded_and_between_batches(opened: OpenDatabase) -> None:
+    table = max(opened.tables, key=lambda one: one.row_count)
+    with pytest.raises(JobCancelledError):
+        evaluate(opened, f"EVALUATE '{table.name}'", on_asking=lambda stop: stop())
+    answer = evaluate(opened, f"EVALUATE '{table.name}'")
+    next(answer.batches)
+    answer.cancel()
+    with pytest.raises(JobCancelledError):
+        next(answer.batches)
 
 
 def test_what_is_hidden_is_not_there(opened: OpenDatabase) -> None:

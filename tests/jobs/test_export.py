@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import shutil
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from vaults import vault_with, with_bodies
+from vaults import vault_with, with_metadata
 
 from conftest import CONTAINER_SAMPLES, sample_path
 from tabvault.errors import JobCancelledError, ModelError, QueryError, StorageError
@@ -93,19 +92,8 @@ def changed(folder: Path, *statements: str) -> str:
     with vault_with(folder) as vault:
         vault.backup("shop", compress=False)
 
-    def change(name: str, body: bytes) -> bytes:
-        if name != "metadata.sqlitedb":
-            return body
-        path = folder / "changed"
-        path.write_bytes(body)
-        with sqlite3.connect(path) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        connection.close()
-        return path.read_bytes()
-
     path = folder / "changed.abf"
-    path.write_bytes(with_bodies((folder / "data/storage/backups/shop.abf").read_bytes(), change))
+    path.write_bytes(with_metadata((folder / "data/storage/backups/shop.abf").read_bytes(), *statements))
     return str(path)
 
 

@@ -16,10 +16,11 @@ from tabvault.errors import StoreUnavailableError
 from tabvault.formats import age, xpress9
 from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs import file_details
-from tabvault.jobs.file_catalogue import READER_COUNT, FileCatalogue, folder_path, list_folder
+from tabvault.jobs.file_catalogue import READER_COUNT, FileCatalogue
 from tabvault.jobs.file_details import FileDetails, read_details
 from tabvault.jobs.inspect import inspect_backup
 from tabvault.jobs.opening import open_backup
+from tabvault.jobs.stored_folders import folder_path, list_folder
 from tabvault.jobs.vault import Vault
 from tabvault.storage.file_source import FileSource
 from tabvault.storage.local import LocalAccount

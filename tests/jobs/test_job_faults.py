@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from vaults import SMALL, bodies, vault_with
 
 from conftest import sample_path
 from killed_processes import KilledProcesses
+from storage.data_folder.failing_files import fail_file_calls
 from tabvault.errors import JobCancelledError, StoreUnavailableError, TabvaultError
 from tabvault.jobs.backup import backup_database
 from tabvault.jobs.landing import LandingOptions
@@ -21,7 +21,7 @@ from tabvault.jobs.restore import restore_database
 from tabvault.jobs.vault import Vault
 from tabvault.jobs.verify import verify_backup
 from tabvault.storage.file_source import FileSource
-from tabvault.testing.faults import SYSTEM_CALLS, CallCounter, FaultyModule, FaultyStore
+from tabvault.testing.faults import CallCounter, FaultyStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,14 +91,6 @@ def test_a_restore_is_old_or_new_whichever_storage_call_fails(tmp_path: Path, wh
 def test_a_restore_is_old_or_new_whichever_file_call_fails(
     tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [name for name in SYSTEM_CALLS if name != "scandir"]  # one that fails after its effect leaks what it opened
-    modules = (
-        "tabvault.storage.durable",
-        "tabvault.storage.data_folder.staging",
-        "tabvault.storage.data_folder.group_fsync",
-        "tabvault.storage.data_folder.database_folder",
-        "tabvault.storage.data_folder.folder",
-    )
     with vault_with(tmp_path, TINY) as vault:
         vault.backup("shop")
         vault.import_file(str(sample_path(SMALL)), "shop", overwrite=True)
@@ -108,8 +100,7 @@ def test_a_restore_is_old_or_new_whichever_file_call_fails(
         for fail_at in range(1, 100_000):
             counter = CallCounter(fail_at=fail_at, when=when)
             with monkeypatch.context() as patch:
-                for module in modules:
-                    patch.setattr(f"{module}.os", FaultyModule(os, counter, names))
+                fail_file_calls(patch, counter)
                 with contextlib.suppress(TabvaultError):
                     vault.restore("shop.abf", overwrite=True)
             found = bodies(vault, "shop")
@@ -154,14 +145,14 @@ LOOP = """
     from pathlib import Path
     from tabvault.jobs.backup import backup_database
     from tabvault.jobs.landing import LandingOptions
+    from tabvault.jobs.open_container import OpenContainer
     from tabvault.jobs.restore import restore_database
     from tabvault.storage.data_folder.folder import DataFolder
-    from tabvault.storage.settings import load_settings, open_store
 
     def work(ready):
         data = Path(sys.argv[1])
         with DataFolder.open(data) as folder:
-            store = open_store(load_settings(data), data)
+            store = OpenContainer(data).store
             ready()
             while True:
                 backup_database(folder, store, "shop", "shop.abf", overwrite=True)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from vaults import WITH_ROLES, vault_with
+from vaults import WITH_ROLES, changed_metadata, vault_with
 
 from conftest import sample_path
 
@@ -26,33 +25,20 @@ def set_roles(
     vault: Vault, database: str, *, rename: dict[str, str], members: dict[str, list[str]], name: str | None = None
 ) -> None:
     """Commit a new version in which roles have other names and members, by plain SQL; perhaps under another *name*."""
-    with vault.folder.read(database) as version, vault.folder.stage() as staged:
-        for file in version.names():
-            staged.link(version, file)
-        with sqlite3.connect(staged.path("metadata.sqlitedb")) as connection:
-            for old, new in rename.items():
-                connection.execute("UPDATE Role SET Name = ? WHERE Name = ?", (new, old))
-            connection.execute("DELETE FROM RoleMembership")
-            for role, names in members.items():
-                for member in names:
-                    connection.execute("UPDATE DBPROPERTIES SET VALUE = VALUE + 1 WHERE NAME = 'MAXID'")
-                    connection.execute(
-                        "INSERT INTO RoleMembership "
-                        "(ID, RoleID, MemberName, MemberID, IdentityProvider, MemberType, ModifiedTime) "
-                        "SELECT (SELECT VALUE FROM DBPROPERTIES WHERE NAME = 'MAXID'), ID, ?, ?, 'AzureAD', 2, 0 "
-                        "FROM Role WHERE Name = ?",
-                        (member, member, role),
-                    )
-        connection.close()
-        manifest = version.manifest
-        staged.commit(
-            name=name or manifest.name,
-            database_id=manifest.id,
-            compatibility_level=manifest.compatibility_level,
-            read_write_mode=manifest.read_write_mode,
-            container=manifest.container,
-            replaces=version.info,
-        )
+    with changed_metadata(vault.folder, database, name=name) as connection:
+        for old, new in rename.items():
+            connection.execute("UPDATE Role SET Name = ? WHERE Name = ?", (new, old))
+        connection.execute("DELETE FROM RoleMembership")
+        for role, names in members.items():
+            for member in names:
+                connection.execute("UPDATE DBPROPERTIES SET VALUE = VALUE + 1 WHERE NAME = 'MAXID'")
+                connection.execute(
+                    "INSERT INTO RoleMembership "
+                    "(ID, RoleID, MemberName, MemberID, IdentityProvider, MemberType, ModifiedTime) "
+                    "SELECT (SELECT VALUE FROM DBPROPERTIES WHERE NAME = 'MAXID'), ID, ?, ?, 'AzureAD', 2, 0 "
+                    "FROM Role WHERE Name = ?",
+                    (member, member, role),
+                )
 
 
 @pytest.fixture

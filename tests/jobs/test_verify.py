@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from vaults import vault_with, with_bodies
+from vaults import vault_with, with_bodies, with_metadata
 
 from conftest import CONTAINER_SAMPLES, sample_path
 from tabvault.errors import PasswordRequiredError, PasswordWrongError, UnsupportedFeatureError
@@ -168,37 +167,13 @@ def test_behind_damaged_metadata_the_hash_indexes_are_still_read(backup: bytes) 
 
 
 def test_metadata_that_name_a_missing_file_fail(backup: bytes, tmp_path: Path) -> None:
-    def change(name: str, body: bytes) -> bytes:
-        if name != "metadata.sqlitedb":
-            return body
-        path = tmp_path / "m"
-        path.write_bytes(body)
-        with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE StorageFile SET FileName = 'x' || FileName WHERE OwnerType = 23")
-        connection.close()
-        return path.read_bytes()
-
-    verification = verified(with_bodies(backup, change))
+    statement = "UPDATE StorageFile SET FileName = 'x' || FileName WHERE OwnerType = 23"
+    verification = verified(with_metadata(backup, statement))
     assert any(c.severity == "FAILED" and c.subject == "files" for c in verification.conditions)
 
 
-def with_sql(backup: bytes, tmp_path: Path, *statements: str) -> bytes:
-    def change(name: str, body: bytes) -> bytes:
-        if name != "metadata.sqlitedb":
-            return body
-        path = tmp_path / "changed"
-        path.write_bytes(body)
-        with sqlite3.connect(path) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        connection.close()
-        return path.read_bytes()
-
-    return with_bodies(backup, change)
-
-
 def test_statistics_that_are_old_are_a_warning(backup: bytes, tmp_path: Path) -> None:
-    old = with_sql(backup, tmp_path, "UPDATE ColumnStorage SET Statistics_DistinctStates = 999")
+    old = with_metadata(backup, "UPDATE ColumnStorage SET Statistics_DistinctStates = 999")
     verification = verified(old)
     assert verification.ok
     warnings = [c.message for c in verification.conditions if c.severity == "WARNING" and "[" in c.subject]

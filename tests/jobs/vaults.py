@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +19,12 @@ from tabvault.formats.abf.container import Container
 from tabvault.formats.abf.writer import ContainerWriter
 from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs.vault import Vault
+from tabvault.model.file_set import METADATA_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tabvault.storage.data_folder.folder import DataFolder
 
 SMALL = "Hugoberry__abc.pbix"
 """A genuine model of 43 files: quick, where it does not matter which."""
@@ -71,6 +75,41 @@ def values(vault: Vault, database: str) -> dict[str, str]:
                 writer.write_table(data)
             digests[table.name] = hashlib.sha256(sink.getvalue()).hexdigest()
     return digests
+
+
+def with_metadata(backup: bytes, *statements: str) -> bytes:
+    """The backup with metadata that these statements of SQL have changed."""
+
+    def change(name: str, body: bytes) -> bytes:
+        if name != METADATA_FILE:
+            return body
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            connection.deserialize(body)
+            for statement in statements:
+                connection.execute(statement)
+            connection.commit()
+            return connection.serialize()
+
+    return with_bodies(backup, change)
+
+
+@contextlib.contextmanager
+def changed_metadata(folder: DataFolder, database: str, *, name: str | None = None) -> Iterator[sqlite3.Connection]:
+    """The metadata of a new version, which is committed at the end; perhaps under another *name*."""
+    with folder.read(database) as version, folder.stage() as staged:
+        for file in version.names():
+            staged.link(version, file)
+        with contextlib.closing(sqlite3.connect(staged.path(METADATA_FILE))) as connection, connection:
+            yield connection
+        manifest = version.manifest
+        staged.commit(
+            name=name or manifest.name,
+            database_id=manifest.id,
+            compatibility_level=manifest.compatibility_level,
+            read_write_mode=manifest.read_write_mode,
+            container=manifest.container,
+            replaces=version.info,
+        )
 
 
 def with_bodies(backup: bytes, change: Callable[[str, bytes], bytes]) -> bytes:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from conftest import sample_path
-from tabvault.errors import FormatError
+from genuine_columns import MemoryFiles
 from tabvault.formats.byte_source import MemorySource
 from tabvault.jobs.opening import open_backup
 from tabvault.model.container_files import ContainerFiles
@@ -28,27 +28,6 @@ OLDEST = "Hugoberry__old-schema17-DataTable.pbix"
 
 SMALL = "Hugoberry__abc.pbix"
 """Two user tables, schema version 116."""
-
-
-class MemoryFiles:
-    """A file set in memory: of bodies, only the ``.idfmeta`` files and the metadata are kept."""
-
-    def __init__(self, bodies: dict[str, bytes]) -> None:
-        self.bodies = bodies
-
-    def names(self) -> list[str]:
-        return list(self.bodies)
-
-    def byte_count(self, name: str) -> int:
-        return len(self.read(name))
-
-    def read(self, name: str) -> bytes:
-        if name not in self.bodies:
-            raise FormatError("no such file", file=name)
-        return self.bodies[name]
-
-    def open(self, name: str) -> MemorySource:
-        return MemorySource(self.read(name))
 
 
 @cache

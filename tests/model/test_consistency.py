@@ -8,6 +8,7 @@ import pytest
 from genuine import OLDEST, RLS, SMALL, ask, change, copied, genuine_files, genuine_metadata
 
 from conftest import CONTAINER_SAMPLES
+from genuine_columns import MemoryFiles
 from tabvault.model.consistency import FINDINGS_MAX, Finding, check_consistency
 from tabvault.model.file_set import METADATA_FILE
 from tabvault.model.load import load_model
@@ -297,9 +298,8 @@ def test_damage_to_pages_that_no_table_needs_is_found():
 
 
 def test_findings_about_one_condition_are_limited():
-    files = genuine_files(RLS)
-    kept = {name: body for name, body in files.bodies.items() if "\\" not in name}
-    files.bodies = kept
+    bodies = genuine_files(RLS).bodies
+    files = MemoryFiles({name: body for name, body in bodies.items() if "\\" not in name})
     assert [len(messages) for messages in violated(checked(genuine_metadata(RLS), files)).values()] == [FINDINGS_MAX]
 
 

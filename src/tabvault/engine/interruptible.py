@@ -1,9 +1,12 @@
 """
-A call into DuckDB that Ctrl-C can end.
+A call into DuckDB that Ctrl-C can end, and so can another thread.
 
 Python sees a signal only between its own steps, and a query is one long step of DuckDB's. So the call runs in a
 thread of its own while the caller waits in small steps; whatever wakes the caller tells DuckDB to stop, which it does
 between the steps of its plan.
+
+Another thread sets an event, and the caller sees it: whoever wants the call to end never touches the connection, which
+by then may be closed. DuckDB forgets that it was to stop when it begins its next step; so it is told until it does.
 """
 
 from __future__ import annotations
@@ -24,7 +27,11 @@ _PATIENCE_S: Final = 5.0
 
 
 def interruptible(
-    connection: duckdb.DuckDBPyConnection, call: Callable[[], _Result], *, on_stop: Callable[[], None] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    call: Callable[[], _Result],
+    *,
+    stopped: threading.Event | None = None,
+    on_stop: Callable[[], None] | None = None,
 ) -> _Result:
     """
     What *call* returns or raises; an exception that comes to this thread meanwhile stops it.
@@ -32,6 +39,7 @@ def interruptible(
     Args:
         connection: the one that *call* uses.
         call: a call into DuckDB.
+        stopped: set by whoever wants DuckDB to stop; what *call* raises then is its interruption, if it came in time.
         on_stop: stops what DuckDB itself waits for, if it takes its rows from elsewhere.
     """
     results: list[_Result] = []
@@ -50,7 +58,8 @@ def interruptible(
     threading.Thread(target=run, daemon=True, name="tabvault-query").start()
     try:
         while not is_over.wait(_STEP_S):
-            pass
+            if stopped is not None and stopped.is_set():
+                connection.interrupt()
     except BaseException:
         connection.interrupt()
         if on_stop is not None:

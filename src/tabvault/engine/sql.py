@@ -35,9 +35,10 @@ from tabvault.engine.interruptible import interruptible
 from tabvault.engine.lazy_dataset import LazyDataset
 from tabvault.engine.statement import check, folded, place
 from tabvault.engine.suggestion import close_names
-from tabvault.errors import ModelError, QueryError, QueryNotSupportedError
+from tabvault.errors import JobCancelledError, ModelError, QueryError, QueryNotSupportedError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
@@ -92,11 +93,17 @@ class QueryResult:
         Raises:
             QueryError: a value cannot be computed, or a bound is reached.
             FormatError: the files of a column are damaged.
+            JobCancelledError: it was stopped.
         """
         while self._reader is not None:
-            self._errors.check_time()
+            self._errors.check()
             with self._errors.translated():
-                batch = interruptible(self._connection, partial(next, self._reader, None), on_stop=self._on_stop)
+                batch = interruptible(
+                    self._connection,
+                    partial(next, self._reader, None),
+                    stopped=self._errors.stopped,
+                    on_stop=self._on_stop,
+                )
             if batch is None:
                 self.close()
                 return
@@ -128,6 +135,7 @@ def query_sql(
     *,
     memory_byte_count_max: int = MEMORY_BYTE_COUNT_MAX,
     timeout_s: float | None = None,
+    stopped: threading.Event | None = None,
     on_stop: Callable[[], None] | None = None,
 ) -> QueryResult:
     """
@@ -138,6 +146,7 @@ def query_sql(
         tables: all that it may name.
         memory_byte_count_max: of its operators.
         timeout_s: from now to the last batch.
+        stopped: stops the query when it is set, by any thread; whoever waits for it gets a JobCancelledError.
         on_stop: stops tables whose rows come from elsewhere, when whoever waits for the query is interrupted.
 
     Raises:
@@ -145,9 +154,11 @@ def query_sql(
         QueryNotSupportedError: it is not one statement that only reads its tables.
         FormatError: the files of a column are damaged.
         ModelError: a table it names has two columns of one name, or a column without a type.
+        JobCancelledError: it was stopped.
     """
+    errors = _EngineErrors(text, memory_byte_count_max=memory_byte_count_max, timeout_s=timeout_s, stopped=stopped)
+    errors.check()
     connection = duckdb.connect()
-    errors = _EngineErrors(text, memory_byte_count_max=memory_byte_count_max, timeout_s=timeout_s)
     try:
         _lock(connection, memory_byte_count_max=memory_byte_count_max, timeout_s=timeout_s)
         with errors.translated():
@@ -160,7 +171,7 @@ def query_sql(
                         raise
                 else:
                     connection.register(name, dataset)
-            reader = interruptible(connection, partial(_start, connection, text), on_stop=on_stop)
+            reader = interruptible(connection, partial(_start, connection, text), stopped=stopped, on_stop=on_stop)
     except BaseException:
         connection.close()
         raise
@@ -246,10 +257,22 @@ def _listed(names: list[str]) -> str:
 
 
 class _EngineErrors:
-    """Turns DuckDB's errors into ours, for one query. *failures* are the errors of reading its tables."""
+    """
+    Turns DuckDB's errors into ours, for one query.
 
-    def __init__(self, text: str, *, memory_byte_count_max: int, timeout_s: float | None) -> None:
+    *failures* are the errors of reading its tables; *stopped* is set when it shall end.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        memory_byte_count_max: int,
+        timeout_s: float | None,
+        stopped: threading.Event | None = None,
+    ) -> None:
         self.failures: list[Exception] = []
+        self.stopped = stopped
         self._text = text
         self._memory_byte_count_max = memory_byte_count_max
         self._timeout_s = timeout_s
@@ -269,19 +292,25 @@ class _EngineErrors:
                 raise self.failures[0] from None
             raise self._query_error(error) from error
 
-    def check_time(self) -> None:
-        """DuckDB measures one step at a time; the time of all of them is measured here."""
+    def check(self) -> None:
+        """Whether it may go on. DuckDB measures one step at a time; the time of all of them is measured here."""
+        if self._is_stopped:
+            raise _cancelled()
         if self._timeout_s is not None and time.monotonic() - self._begun > self._timeout_s:
             raise self._took_too_long()
+
+    @property
+    def _is_stopped(self) -> bool:
+        return self.stopped is not None and self.stopped.is_set()
 
     def _took_too_long(self) -> QueryError:
         return QueryError(f"query took longer than {self._timeout_s} s")
 
-    def _query_error(self, error: Exception) -> QueryError:
+    def _query_error(self, error: Exception) -> QueryError | JobCancelledError:
         details = _details(str(error))
         kind = details.get("exception_type")
         if kind == "INTERRUPT":
-            return self._took_too_long()
+            return _cancelled() if self._is_stopped else self._took_too_long()
         if kind == "Out of Memory":
             return QueryError(
                 f"query needs more than {self._memory_byte_count_max} bytes of memory",
@@ -292,6 +321,10 @@ class _EngineErrors:
         position = details.get("position")
         line, column = place(self._text, int(position) if position is not None else None)
         return QueryError(_our_style(message), line=line, column=column, hint=hint or None)
+
+
+def _cancelled() -> JobCancelledError:
+    return JobCancelledError("the query was cancelled")
 
 
 def _details(text: str) -> dict[str, Any]:

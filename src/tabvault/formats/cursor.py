@@ -12,7 +12,7 @@ from typing import Any
 
 from tabvault.errors import FormatError, TruncatedError
 
-_U8, _U16, _U32, _I32, _U64, _I64 = map(Struct, ("<B", "<H", "<I", "<i", "<Q", "<q"))
+_U8, _U16, _U32, _I32, _U64 = map(Struct, ("<B", "<H", "<I", "<i", "<Q"))
 
 
 class Cursor:
@@ -99,10 +99,6 @@ class Cursor:
     def u64(self, what: str) -> int:
         """Unsigned 64-bit integer."""
         return self._integer(_U64, what)
-
-    def i64(self, what: str) -> int:
-        """Signed 64-bit integer."""
-        return self._integer(_I64, what)
 
     def expect(self, mark: bytes, what: str) -> None:
         """

@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import (
-    InvalidNameError,
     JobConflictError,
     ObjectNotFoundError,
     StorageAccessError,
+    StorageAccountInUseError,
     StorageError,
     StoreUnavailableError,
 )
 from tabvault.jobs.open_container import OpenContainer
+from tabvault.jobs.own_folders import refuse_own_folders
 from tabvault.jobs.storage_probe import probe, unopened
 from tabvault.storage.account_credentials import ContainerUrl
 from tabvault.storage.accounts import (
     EMBEDDED_ACCOUNT,
     AccountFacts,
     account_facts,
-    account_place,
     facts_of,
     list_accounts,
     open_account,
@@ -159,13 +159,14 @@ class BackupStorage:
 
         Raises:
             ObjectNotFoundError: there is none of that name.
-            StorageError: the settings name it, or nothing can be written.
+            StorageAccountInUseError: the settings name it.
+            StorageError: nothing can be written.
             FormatError: the registered accounts are damaged.
         """
         with self._changing():
             used = self.settings.account
             if used is not None and used.casefold() == name.casefold():
-                raise StorageError(
+                raise StorageAccountInUseError(
                     f"backups go to the storage account {name}", hint="choose another in the storage settings first"
                 )
             if not remove_account(self._data, name):
@@ -212,7 +213,7 @@ class BackupStorage:
             StorageNotConfiguredError, FormatError: as :meth:`account`.
         """
         check_container_name(name)
-        self._refuse_own_folders(account, name)
+        refuse_own_folders(self._data, account, name)
         opened = open_account(self._data, account)
         try:
             return opened.create_container(name)
@@ -283,18 +284,6 @@ class BackupStorage:
         with self._changing():
             self._configure(replace(self.settings, enabled=False), force=False)
 
-    def enable(self, *, force: bool = False) -> Probe | None:
-        """
-        Allow backups and restores again, where they went before.
-
-        Raises:
-            As :meth:`configure`.
-        """
-        with self._changing():
-            settings = replace(self.settings, enabled=True)
-            check_configured(settings)
-            return self._configure(settings, force=force)
-
     def check(self) -> Probe:
         """
         What a probe of the container finds, also if it is not even there.
@@ -325,7 +314,7 @@ class BackupStorage:
         probe = None
         if settings.enabled and settings.account is not None and settings.container is not None:
             check_container_name(settings.container)
-            self._refuse_own_folders(settings.account, settings.container)
+            refuse_own_folders(self._data, settings.account, settings.container)
             account = open_account(self._data, settings.account)
             try:
                 if isinstance(account, LocalAccount):
@@ -352,27 +341,10 @@ class BackupStorage:
                 return account.name, True
         return next(name for name in credential.names() if name.casefold() not in taken), False
 
-    def _refuse_own_folders(self, account: str, container: str) -> None:
-        """Refuse a folder in which the databases lie, or that lies among them."""
-        place = account_place(self._data, account) if account else "."
-        if not isinstance(place, str):
-            return
-        folder, own = (self._data / place).resolve(), self._data.resolve()
-        target = (folder / container).resolve()  # a link may lead it elsewhere
-        if _is_among(own, folder) or _is_among(own, target) or own.is_relative_to(target):
-            raise InvalidNameError(
-                f"account {folder} is where the databases lie", hint="choose a folder outside the data folder"
-            )
-
 
 def _device(path: Path) -> int:
     """Of *path*, or of the folder in which it would be made."""
     return next(place for place in (path, *path.parents) if place.exists()).stat().st_dev
-
-
-def _is_among(own: Path, folder: Path) -> bool:
-    """Whether *folder* is the data folder *own*, or lies in it elsewhere than the embedded account does."""
-    return folder == own or (folder.is_relative_to(own) and folder.relative_to(own).parts[0] != EMBEDDED_ACCOUNT)
 
 
 def _probe_container(account: StorageAccount, facts: AccountFacts, container: str) -> Probe:

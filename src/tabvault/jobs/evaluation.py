@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from tabvault.engine.dax import parse_statement
 from tabvault.engine.suggestion import close_names
-from tabvault.errors import QueryError
+from tabvault.errors import JobCancelledError, QueryError
 from tabvault.jobs.direct_query.live_partition import is_live
 from tabvault.jobs.direct_query.live_rows import LiveRows
 from tabvault.jobs.direct_query.live_source import LiveSource
-from tabvault.jobs.direct_query.source_questions import ROW_COUNT_MAX, SourceQuestions
+from tabvault.jobs.direct_query.source_questions import SourceQuestions
 from tabvault.jobs.query import Answer, cached_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from tabvault.engine.column_cache import CachedTable
     from tabvault.jobs.processing.source_access import SourceAccess
     from tabvault.jobs.reading import OpenDatabase, Table
 
@@ -32,8 +34,9 @@ def evaluate(
     hidden_tables: frozenset[int] = frozenset(),
     hidden_columns: frozenset[int] = frozenset(),
     sources: SourceAccess | None = None,
-    source_row_count_max: int = ROW_COUNT_MAX,
+    source_row_count_max: int | None = None,
     timeout_s: float | None = None,
+    on_asking: Callable[[Callable[[], None]], object] | None = None,
 ) -> Answer:
     """
     Answer a DAX statement; the database must stay open until the last row is taken.
@@ -50,8 +53,9 @@ def evaluate(
         hidden_tables: ids of tables that do not exist for him who asks.
         hidden_columns: ids of columns likewise.
         sources: what the sources of tables in DirectQuery mode may be asked with; None where none may.
-        source_row_count_max: rows that a source may give.
+        source_row_count_max: rows that a source may give; as many as was set by default.
         timeout_s: how long a source may take, from the first batch that is wanted to the last row.
+        on_asking: given what stops the question, from any thread, before anything is computed.
 
     Raises:
         QueryError: there is no such table, or the text is no DAX.
@@ -59,6 +63,7 @@ def evaluate(
         ModelError: the metadata of the table contradict themselves, or it was never processed.
         FormatError: a file of the table is damaged.
         SourceError: a source has something against it, or there is no credential for it.
+        DataFolderDamagedError: a source is to be asked, and how many rows it may give cannot be read.
         JobCancelledError: it was cancelled.
     """
     statement = parse_statement(text)
@@ -79,12 +84,17 @@ def evaluate(
     cached = cached_table(database, table)
     names = [column.name for column in columns]
     if is_live(table.definition):
-        questions = SourceQuestions(row_count_max=source_row_count_max, timeout_s=timeout_s)
+        questions = SourceQuestions(sources, row_count_max=source_row_count_max, timeout_s=timeout_s)
+        if on_asking is not None:
+            on_asking(questions.close)
         live = LiveRows(LiveSource(database.model, table.definition, sources, questions), questions, cached.read)
         return _live_answer(live, _named(table, live.schema, names), names, statement.row_count_max, questions)
     schema = _named(table, cached.schema, names)
-    rows = cached.read(names, row_count_max=statement.row_count_max)
-    return Answer(schema, _batches(rows.rename_columns(schema.names)))
+    stopped = threading.Event()
+    if on_asking is not None:
+        on_asking(stopped.set)
+    rows = _loaded(cached, schema, names, statement.row_count_max, stopped)
+    return Answer(schema, _batches(rows, stopped), stopped.set)
 
 
 def _named(table: Table, schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
@@ -105,5 +115,23 @@ def _live_answer(
     return Answer(schema, batches(), questions.close)
 
 
-def _batches(rows: pa.Table) -> Iterator[pa.RecordBatch]:
-    yield from rows.to_batches(max_chunksize=BATCH_ROW_COUNT)
+def _loaded(
+    table: CachedTable, schema: pa.Schema, names: Sequence[str], row_count_max: int | None, stopped: threading.Event
+) -> pa.Table:
+    """Loaded rows. A column is decoded as a whole: others may be waiting for it too."""
+    columns = []
+    for name in names:
+        _check(stopped)
+        columns.append(table.read([name], row_count_max=row_count_max).column(0))
+    return pa.table(columns, schema=schema)
+
+
+def _batches(rows: pa.Table, stopped: threading.Event) -> Iterator[pa.RecordBatch]:
+    for batch in rows.to_batches(max_chunksize=BATCH_ROW_COUNT):
+        _check(stopped)
+        yield batch
+
+
+def _check(stopped: threading.Event) -> None:
+    if stopped.is_set():
+        raise JobCancelledError("the query was cancelled")

@@ -1,27 +1,25 @@
 """
-What lies in the backup storage: folders, files, and what each file is.
+What each file in the backup storage is.
 
-A container has no folders, only names with slashes in them; here they are a tree. What a file is comes from its
-beginning (:mod:`tabvault.jobs.file_details`), several files at a time, and is remembered by name and ETag: a list that
-is asked for again reads nothing again. A list has so much time; what was not looked at by then, the next one looks at.
+It comes from its beginning (:mod:`tabvault.jobs.file_details`), several files at a time, and is remembered by name and
+ETag: a list that is asked for again reads nothing again. A list has so much time; what was not looked at by then, the
+next one looks at.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-import unicodedata
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tabvault.errors import ObjectNotFoundError, StorageError
 from tabvault.jobs.file_details import FileDetails, read_details
+from tabvault.jobs.stored_folders import DescribedFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from tabvault.storage.contract import ObjectInfo, ObjectStore
 
@@ -37,76 +35,6 @@ A look mostly waits for the storage, or for the process that decodes XPress9.
 
 LOOKING_S_MAX: Final = 30.0
 """How long one list looks at files; a look that has begun ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFolder:
-    """
-    A folder: all files below it, at any depth.
-
-    Attributes:
-        name: with the folders that it is in, and with a slash at its end.
-        file_count: how many files are below it.
-        byte_count: of all of them.
-        last_modified: of the one written last.
-    """
-
-    name: str
-    file_count: int
-    byte_count: int
-    last_modified: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class FolderListing:
-    """What is in one folder: its folders and its files, each by name."""
-
-    folders: tuple[StoredFolder, ...]
-    files: tuple[ObjectInfo, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DescribedFile:
-    """A file, and what it is; None where nobody asked."""
-
-    info: ObjectInfo
-    details: FileDetails | None = None
-
-
-def folder_path(folder: str) -> str:
-    """
-    A folder as names of files begin with it: ``sales/2026/``, and nothing for the container itself.
-
-    A slash at either end does not matter, and a backslash is one.
-    """
-    path = unicodedata.normalize("NFC", folder.replace("\\", "/")).strip("/")
-    return f"{path}/" if path else ""
-
-
-def list_folder(store: ObjectStore, folder: str) -> FolderListing:
-    """
-    The folders and files in *folder*, without what is in those folders. A folder without files does not exist.
-
-    Raises:
-        StorageError: the store failed.
-    """
-    prefix = folder_path(folder)
-    folders: dict[str, StoredFolder] = {}
-    files = []
-    for info in store.list(prefix):
-        name, slash, _ = info.name[len(prefix) :].partition("/")
-        if not slash:
-            files.append(info)
-            continue
-        path = f"{prefix}{name}/"
-        known = folders.get(path)
-        folders[path] = StoredFolder(
-            path,
-            1 if known is None else known.file_count + 1,
-            info.byte_count if known is None else known.byte_count + info.byte_count,
-            info.last_modified if known is None else max(known.last_modified, info.last_modified),
-        )
-    return FolderListing(tuple(sorted(folders.values(), key=lambda found: found.name)), tuple(files))
 
 
 class FileCatalogue:

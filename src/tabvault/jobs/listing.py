@@ -57,6 +57,53 @@ class DatabaseListing:
     last_backup_state: BackupState | None
 
 
+@dataclass(frozen=True, slots=True)
+class DetachedListing:
+    """
+    One database out of service.
+
+    Attributes:
+        folder: by which it is attached.
+        committed: when the version was made that it was detached with.
+        state: ``ready``, or ``damaged`` with *problem* saying how and what is unknown None.
+    """
+
+    folder: str
+    name: str | None
+    id: str | None
+    compatibility_level: int | None
+    read_write_mode: str | None
+    byte_count: int | None
+    committed: datetime | None
+    state: str
+    problem: str | None
+
+
+def list_detached(folder: DataFolder) -> list[DetachedListing]:
+    """
+    Every database out of service that lies in the data folder, by its folder.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    return [_detached(info) for info in folder.detached()]
+
+
+def _detached(info: DatabaseInfo) -> DetachedListing:
+    known = info.damage is None
+    return DetachedListing(
+        folder=info.key,
+        name=info.name if known else None,
+        id=info.id if known else None,
+        compatibility_level=info.compatibility_level if known else None,
+        read_write_mode=info.read_write_mode if known else None,
+        byte_count=info.byte_count if known else None,
+        committed=info.committed,
+        state=info.state,
+        problem=info.damage,
+    )
+
+
 def list_databases(folder: DataFolder, store: ObjectStore | None) -> list[DatabaseListing]:
     """
     Every database, by name.

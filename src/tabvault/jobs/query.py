@@ -8,6 +8,7 @@ for in their sources (:mod:`tabvault.jobs.direct_query`).
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import pyarrow as pa
@@ -19,7 +20,6 @@ from tabvault.engine.sql import query_sql
 from tabvault.errors import ModelError
 from tabvault.jobs.direct_query.answering import live_query
 from tabvault.jobs.direct_query.live_partition import is_live
-from tabvault.jobs.direct_query.source_questions import ROW_COUNT_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +41,8 @@ class Answer:
     Attributes:
         schema: names and types of the columns.
         batches: the rows as the engine makes them; to be taken once.
-        cancel: stops a source that rows come from, from any thread; then whoever takes rows gets a JobCancelledError.
-            Where no source is asked it does nothing. What is left when nobody wants more rows is let go of by it too.
+        cancel: stops what computes the rows, DuckDB or a source, from any thread; then whoever takes rows gets a
+            JobCancelledError. What is left when nobody wants more rows is let go of by it too.
     """
 
     def __init__(
@@ -61,7 +61,8 @@ def query(
     catalogs: Sequence[CatalogEntry],
     timeout_s: float | None = None,
     sources: SourceAccess | None = None,
-    source_row_count_max: int = ROW_COUNT_MAX,
+    source_row_count_max: int | None = None,
+    on_asking: Callable[[Callable[[], None]], object] | None = None,
 ) -> Iterator[Answer]:
     """
     Ask *text*.
@@ -72,7 +73,9 @@ def query(
         catalogs: all databases of the server, for the rowsets that list them.
         timeout_s: end the query with an error after this time.
         sources: what the sources of tables in DirectQuery mode may be asked with; None where none may.
-        source_row_count_max: rows that a source may give for one question.
+        source_row_count_max: rows that a source may give for one question; as many as was set by default.
+        on_asking: given what stops the question, from any thread, before anything is computed: the first row may be
+            long in coming, and the answer with its ``cancel`` is there only then.
 
     Raises:
         QueryError: it cannot be answered; line and column where they are known.
@@ -80,6 +83,7 @@ def query(
         FormatError: a file of a column it touches is damaged.
         ModelError: the metadata of a table it names contradict themselves.
         SourceError: a source has something against it, or there is no credential for it.
+        DataFolderDamagedError: a source is to be asked, and how many rows it may give cannot be read.
         JobCancelledError: it was cancelled.
     """
     if is_rowset_query(text):
@@ -104,11 +108,15 @@ def query(
             access=sources,
             row_count_max=source_row_count_max,
             timeout_s=timeout_s,
+            on_asking=on_asking,
         ) as answer:
             yield Answer(answer.schema, answer.batches, answer.cancel)
         return
-    with query_sql(text, tables, timeout_s=timeout_s) as result:
-        yield Answer(result.schema, iter(result))
+    stopped = threading.Event()
+    if on_asking is not None:
+        on_asking(stopped.set)
+    with query_sql(text, tables, timeout_s=timeout_s, stopped=stopped) as result:
+        yield Answer(result.schema, iter(result), stopped.set)
 
 
 def _nameless(name: str) -> CachedTable:

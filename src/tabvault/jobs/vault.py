@@ -3,7 +3,6 @@ One data folder with its backup storage: what the command line, the Python inter
 
 What only reads is in :mod:`tabvault.jobs.vault_contents`; here is what makes, changes and removes.
 """
-# ruff: noqa: PLC0415 - each job is loaded when it is asked for: `tabvault storage put` needs none of them
 
 from __future__ import annotations
 
@@ -132,21 +131,21 @@ class Vault(VaultContents):
         Power BI gives its databases random names, so the file's own name is the default.
         """
         from tabvault.jobs.landing import LandingOptions
-        from tabvault.jobs.restore import bring_in
+        from tabvault.jobs.restore import bring_in, restore_database
 
         path = str(path)
         name = check_database_name(default_database_name(path) if database is None else database)
+        options = LandingOptions(overwrite=overwrite)
         if path.startswith(STORAGE_PREFIX):
-            path = f"{STORAGE_PREFIX}{check_object_name(path.removeprefix(STORAGE_PREFIX))}"
+            store, file = self.store, check_object_name(path.removeprefix(STORAGE_PREFIX))
+            store.info(file)  # as in restore()
+            result = restore_database(
+                self.own_folder, store, file, name, options=options, password=password, progress=progress
+            )
+            return self._with_source_warnings(replace(result, file=f"{STORAGE_PREFIX}{file}"))
         with self.file(path) as source:
             result = bring_in(
-                self.own_folder,
-                source,
-                path,
-                name,
-                options=LandingOptions(overwrite=overwrite),
-                password=password,
-                progress=progress,
+                self.own_folder, source, path, name, options=options, password=password, progress=progress
             )
         return self._with_source_warnings(result)
 

@@ -4,7 +4,7 @@ What lies in a data folder and in its backup storage, for whoever reads.
 The data folder is opened (and locked) only when something about databases is asked, and the storage only when something
 about backup files is, so that looking into a file needs neither.
 """
-# ruff: noqa: PLC0415 - `tabvault storage list` must not wait for DuckDB and Arrow
+# ruff: noqa: PLC0415 - `tabvault storage list` must not wait for DuckDB, Arrow and what reads backups
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ from tabvault.errors import DatabaseNotFoundError, FormatError, StorageError
 from tabvault.jobs.backup_storage import BackupStorage
 from tabvault.jobs.database_name import STORAGE_PREFIX
 from tabvault.jobs.file_or_database import is_file, looks_like_file, refuse_password
-from tabvault.jobs.inspect import inspect_backup
-from tabvault.jobs.listing import list_databases
-from tabvault.jobs.opening import open_backup
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.jobs.shared_folder import shared_folder
 from tabvault.storage.data_folder.folder import DataFolder
@@ -33,7 +30,7 @@ if TYPE_CHECKING:
     from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.export import ExportedFile, ExportFormat
     from tabvault.jobs.inspect import Inspection
-    from tabvault.jobs.listing import DatabaseListing
+    from tabvault.jobs.listing import DatabaseListing, DetachedListing
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.query import Answer
     from tabvault.jobs.reading import OpenDatabase
@@ -112,12 +109,25 @@ class VaultContents:
         Raises:
             DatabaseNotFoundError: there is no data folder.
         """
+        from tabvault.jobs.listing import list_databases
+
         folder = self.folder
         try:
             store = self.store
         except (StorageError, FormatError):  # a list of databases does not fail by its backup storage
             store = None
         return list_databases(folder, store)
+
+    def detached(self) -> list[DetachedListing]:
+        """
+        Every database out of service; see :func:`tabvault.jobs.listing.list_detached`.
+
+        Raises:
+            DatabaseNotFoundError: there is no data folder.
+        """
+        from tabvault.jobs.listing import list_detached
+
+        return list_detached(self.folder)
 
     def script(self, database: str) -> dict[str, Any]:
         """The ``database`` object of TMSL; see :func:`tabvault.jobs.model_files.script_database`."""
@@ -130,6 +140,9 @@ class VaultContents:
         self, path: str, *, password: str | None = None, progress: Callable[[Progress], None] | None = None
     ) -> Inspection:
         """See :func:`tabvault.jobs.inspect.inspect_backup`."""
+        from tabvault.jobs.inspect import inspect_backup
+        from tabvault.jobs.opening import open_backup
+
         with (
             self.file(path) as source,
             open_backup(source, password=password, meter=ProgressMeter(progress)) as opened,
@@ -165,6 +178,7 @@ class VaultContents:
 
         What exists as a local file, or is written as ``storage:NAME``, is a backup; anything else is a database.
         """
+        from tabvault.jobs.opening import open_backup
         from tabvault.jobs.reading import OpenDatabase
 
         if is_file(path_or_database):

@@ -97,6 +97,7 @@ def test_a_name_that_nobody_has_is_told_what_a_wrong_password_is_told(access):
     assert answers[0] == answers[1]
 
 
+@pytest.mark.usefixtures("slow_scrypt")
 def test_a_name_that_nobody_has_takes_as_long_as_a_wrong_password(access):
     def fastest(name):
         times = []
@@ -109,6 +110,7 @@ def test_a_name_that_nobody_has_takes_as_long_as_a_wrong_password(access):
     assert fastest("Nobody") > fastest("Aladdin") / 2
 
 
+@pytest.mark.usefixtures("slow_scrypt")
 def test_a_second_request_costs_no_scrypt(access):
     access.authenticate(basic("Aladdin", "open sesame"), HOME)
     start = time.process_time()
@@ -160,6 +162,7 @@ def test_a_remembered_password_gives_no_way_around_the_throttle(access):
     assert refused(access, basic("Aladdin", "open sesame"), HOME) is TooManyAttemptsError
 
 
+@pytest.mark.usefixtures("slow_scrypt")
 def test_guesses_at_the_same_time_are_counted_like_guesses_in_turn(access):
     kinds = []
 
@@ -174,6 +177,7 @@ def test_guesses_at_the_same_time_are_counted_like_guesses_in_turn(access):
     assert sorted(kind.__name__ for kind in kinds) == ["NotAuthenticatedError"] * 6 + ["TooManyAttemptsError"] * 6
 
 
+@pytest.mark.usefixtures("slow_scrypt")
 def test_sessions_of_one_user_that_begin_together_all_come_in(access):
     names = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from tabvault.errors import AddressBlockedError, RequestError
@@ -17,13 +19,17 @@ def lets_in(firewall, address):
     return True
 
 
+def switch_on(firewall):
+    firewall.replace(dataclasses.replace(firewall.settings, enabled=True))
+
+
 def test_a_new_server_lets_everybody_in(tmp_path):
     assert lets_in(Firewall(tmp_path), "203.0.113.9")
 
 
 def test_without_rules_it_lets_in_loopback_alone(tmp_path):
     firewall = Firewall(tmp_path)
-    firewall.set_enabled(enabled=True)
+    switch_on(firewall)
     allowed = ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"]
     blocked = ["203.0.113.9", "10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1", "0.0.0.0", "::", "testclient", ""]  # noqa: S104
     assert [lets_in(firewall, address) for address in allowed + blocked] == [True] * 4 + [False] * 8
@@ -33,7 +39,7 @@ def test_the_rules_let_in_their_ranges_and_survive_a_restart(tmp_path):
     firewall = Firewall(tmp_path)
     firewall.put_rule(FirewallRule.parse("office", "203.0.113.10", "203.0.113.20"))
     firewall.put_rule(FirewallRule.parse("lab", "2001:db8::", "2001:db8::ff"))
-    firewall.set_enabled(enabled=True)
+    switch_on(firewall)
     for again in (firewall, Firewall(tmp_path)):
         assert lets_in(again, "203.0.113.10")
         assert lets_in(again, "203.0.113.20")
@@ -48,7 +54,7 @@ def test_a_rule_takes_the_place_of_the_one_of_its_name(tmp_path):
     firewall = Firewall(tmp_path)
     firewall.put_rule(FirewallRule.parse("office", "203.0.113.10", "203.0.113.20"))
     firewall.put_rule(FirewallRule.parse("Office", "198.51.100.1", "198.51.100.1"))
-    firewall.set_enabled(enabled=True)
+    switch_on(firewall)
     assert [rule.name for rule in firewall.settings.rules] == ["Office"]
     assert not lets_in(firewall, "203.0.113.10")
     firewall.remove_rule("OFFICE")
@@ -59,7 +65,7 @@ def test_a_rule_takes_the_place_of_the_one_of_its_name(tmp_path):
 
 def test_a_blocked_client_reads_the_text_of_analysis_services(tmp_path):
     firewall = Firewall(tmp_path)
-    firewall.set_enabled(enabled=True)
+    switch_on(firewall)
     with pytest.raises(AddressBlockedError) as caught:
         firewall.check("203.0.113.9", server="vault")
     assert caught.value.message.startswith(

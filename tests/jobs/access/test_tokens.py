@@ -6,10 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import jwt
 import pytest
@@ -21,6 +19,7 @@ from tabvault.jobs.access.json_web_keys import FETCH_BYTE_COUNT_MAX, parse_jwks
 from tabvault.jobs.access.server_access import ServerAccess
 from tabvault.jobs.access.tokens import TOKEN_LENGTH_MAX, TokenVerifier
 from tabvault.storage.server_state.identity_providers import IdentityProvider
+from token_issuer import Answer, issuing
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 RSA_OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -62,51 +61,39 @@ def jwk(private, kid, **more):
 class Issuer:
     """An issuer: what it answers by path, and what it was asked."""
 
-    def __init__(self, server):
-        self.address = f"http://127.0.0.1:{server.server_address[1]}"
+    def __init__(self):
+        self.address = ""
         self.answers = {}
         self.asked = []
         self.status = 200
         self.publish(jwk(RSA, "rsa"), jwk(EC, "ec", use="sig", alg="ES256"))
-        self.answers["/.well-known/openid-configuration"] = json.dumps(
-            {"issuer": self.address, "jwks_uri": f"{self.address}/keys"}
-        ).encode()
+
+    def describe(self):
+        """Say where the keys are."""
+        about = {"issuer": self.address, "jwks_uri": f"{self.address}/keys"}
+        self.answers["/.well-known/openid-configuration"] = json.dumps(about).encode()
 
     def publish(self, *keys):
         self.answers["/keys"] = json.dumps({"keys": list(keys)}).encode()
 
+    def answer(self, asked):
+        self.asked.append(asked.path)
+        body = self.answers.get(asked.path)
+        headers = {"Location": f"{self.address}/elsewhere"} if self.status == 302 else {}
+        return Answer(body or b"", 404 if body is None else self.status, headers)
+
 
 @contextmanager
-def issuing():
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            issuer.asked.append(self.path)
-            body = issuer.answers.get(self.path)
-            self.send_response(404 if body is None else issuer.status)
-            if issuer.status == 302:
-                self.send_header("Location", f"{issuer.address}/elsewhere")
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.end_headers()
-            self.wfile.write(body or b"")
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    issuer = Issuer(server)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+def publishing():
+    issuer = Issuer()
+    with issuing(issuer.answer) as issuer.address:
+        issuer.describe()
         yield issuer
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
 def issuer():
-    with issuing() as issuer:
+    with publishing() as issuer:
         yield issuer
 
 
@@ -332,7 +319,7 @@ def test_a_token_without_key_id_is_refused(issuer):
 
 
 def test_a_token_of_one_issuer_is_not_believed_with_the_key_of_another(issuer):
-    with issuing() as second:
+    with publishing() as second:
         second.publish(jwk(RSA_OTHER, "rsa"))
         verifier = TokenVerifier([provider(issuer), provider(second)])
         assert verifier.verify(token(second, RSA_OTHER)).name == "Alice@contoso.com"
@@ -419,7 +406,7 @@ def test_a_redirection_is_not_followed(issuer):
 
 
 def test_an_issuer_that_is_gone_is_named_in_the_error(issuer):
-    with issuing() as gone:
+    with publishing() as gone:
         pass
     message = refused(TokenVerifier([provider(gone)]), token(gone))
     assert gone.address in message

@@ -22,16 +22,6 @@ if TYPE_CHECKING:
     from sources.postgresql import PostgreSqlServer
     from tabvault.jobs.query import Answer
 
-TYPES = {
-    pa.string(): "string",
-    pa.int64(): "int64",
-    pa.float64(): "double",
-    pa.decimal128(19, 4): "decimal",
-    pa.timestamp("us"): "dateTime",
-    pa.bool_(): "boolean",
-    pa.binary(): "binary",
-}
-
 
 def column(name: str, data_type: str, source_column: str | None = None) -> dict[str, Any]:
     return {"name": name, "dataType": data_type, "sourceColumn": source_column or name}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +175,18 @@ def queries(draw: st.DrawFn) -> tuple[str, bool]:
     return text, bool(groups)
 
 
+def is_near(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> bool:
+    """
+    Whether they are averages that differ in the last place.
+
+    DuckDB gives either, by its plan: ``avg(x)`` beside ``count(x)`` is divided in double, alone in long double.
+    """
+    pairs = zip(ours.to_pylist(), theirs.to_pylist(), strict=True)
+    return all(
+        our == their or (None not in (our, their) and abs(our - their) <= math.ulp(their)) for our, their in pairs
+    )
+
+
 def assert_alike(database: LiveDatabase, text: str) -> None:
     """*text* is pushed down, and its answer DuckDB's own, value for value and in order."""
     with database.vault.open(database.name) as opened, SourceQuestions() as questions:
@@ -184,7 +197,8 @@ def assert_alike(database: LiveDatabase, text: str) -> None:
         pushed_query(tree, {folded("X"): source}, row_count_max=1000)  # it raises what is not alike
     ours, theirs = database.sql(text), TRUTH.sql(text).to_arrow_table()
     assert ours.schema.equals(theirs.schema)
-    assert ours.equals(theirs), (ours.to_pylist(), theirs.to_pylist())
+    for name, our, their in zip(ours.column_names, ours.columns, theirs.columns, strict=True):
+        assert our.equals(their) or (name.startswith("avg(") and is_near(our, their)), (name, ours, theirs)
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -116,18 +116,37 @@ def test_the_time_of_a_query_is_that_of_its_questions_for_columns_too(silence: L
         assert "took longer than 0.3 s" in error.message
 
 
-@pytest.mark.parametrize("text", ["SELECT x FROM Later", "SELECT x + 1 AS x FROM Later WHERE x % 2 = 0"])
+def source_waits(connection: Any) -> None:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+    eventually(lambda: connection.execute(query).fetchall() == [(1,)])
+
+
 def test_whoever_wants_no_more_rows_does_not_wait_for_the_next_ones(
-    silence: LiveDatabase, postgresql: PostgreSqlServer, text: str
+    silence: LiveDatabase, postgresql: PostgreSqlServer
 ) -> None:
     def ask() -> None:
-        with silence.asked(text) as answer:
+        with silence.asked("SELECT x FROM Later") as answer, postgresql.connect() as connection:
             assert next(answer.batches).num_rows
-            with postgresql.connect() as connection:
-                query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
-                eventually(lambda: connection.execute(query).fetchall() == [(1,)])
+            source_waits(connection)
 
     assert ended(ask) == []
+
+
+def test_a_question_that_waits_for_its_next_rows_can_be_cancelled(
+    silence: LiveDatabase, postgresql: PostgreSqlServer
+) -> None:
+    """DuckDB may hold the first rows until it has more: so it is unknown how many came when it is cancelled."""
+    with silence.asked("SELECT x + 1 AS x FROM Later WHERE x % 2 = 0") as answer, postgresql.connect() as connection:
+
+        def cancel() -> None:
+            source_waits(connection)
+            answer.cancel()
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
+        [error] = ended(lambda: list(answer.batches))
+        canceller.join()
+        assert isinstance(error, JobCancelledError)
 
 
 def test_a_cancelled_question_ends_before_its_first_row(silence: LiveDatabase, postgresql: PostgreSqlServer) -> None:
@@ -137,8 +156,7 @@ def test_a_cancelled_question_ends_before_its_first_row(silence: LiveDatabase, p
         answer = evaluate(opened, "EVALUATE Silent", sources=silence.access)
 
         def cancel() -> None:
-            query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
-            eventually(lambda: connection.execute(query).fetchall() == [(1,)])
+            source_waits(connection)
             answer.cancel()
 
         canceller = threading.Thread(target=cancel)

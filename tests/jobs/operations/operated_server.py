@@ -7,12 +7,12 @@ import contextlib
 import dataclasses
 import functools
 import shutil
-import sqlite3
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conftest import sample_path
+from jobs.vaults import changed_metadata
 from tabvault.jobs.access.principal import Limit, Principal, Scope
 from tabvault.jobs.access.server_access import ServerAccess
 from tabvault.jobs.operations.administration import Administration
@@ -89,33 +89,21 @@ def _shop() -> Path:
 
 def give_roles(vault: Vault, database: str, roles: Mapping[int, str], *, name: str | None = None) -> None:
     """Commit a version with these roles and no others, by plain SQL; perhaps under another *name*."""
-    with vault.own_folder.read(database) as version, vault.own_folder.stage() as staged:
-        for file in version.names():
-            staged.link(version, file)
-        with contextlib.closing(sqlite3.connect(staged.path("metadata.sqlitedb"))) as connection, connection:
-            (model,) = connection.execute("SELECT ID FROM Model").fetchone()
-            connection.execute("DELETE FROM Role")
-            connection.execute("DELETE FROM RoleMembership")
-            for permission, member in roles.items():
-                connection.execute(
-                    "INSERT INTO Role (ID, ModelID, Name, ModelPermission, ModifiedTime) VALUES (?, ?, ?, ?, 0)",
-                    (900_000 + permission, model, f"role {permission}", permission),
-                )
-                connection.execute(
-                    "INSERT INTO RoleMembership (ID, RoleID, MemberName, MemberID, IdentityProvider, MemberType, "
-                    "ModifiedTime) VALUES (?, ?, ?, ?, 'AzureAD', 2, 0)",
-                    (910_000 + permission, 900_000 + permission, member, member),
-                )
-            connection.execute("UPDATE DBPROPERTIES SET VALUE = 920000 WHERE NAME = 'MAXID'")
-        manifest = version.manifest
-        staged.commit(
-            name=name or manifest.name,
-            database_id=manifest.id,
-            compatibility_level=manifest.compatibility_level,
-            read_write_mode=manifest.read_write_mode,
-            container=manifest.container,
-            replaces=version.info,
-        )
+    with changed_metadata(vault.own_folder, database, name=name) as connection:
+        (model,) = connection.execute("SELECT ID FROM Model").fetchone()
+        connection.execute("DELETE FROM Role")
+        connection.execute("DELETE FROM RoleMembership")
+        for permission, member in roles.items():
+            connection.execute(
+                "INSERT INTO Role (ID, ModelID, Name, ModelPermission, ModifiedTime) VALUES (?, ?, ?, ?, 0)",
+                (900_000 + permission, model, f"role {permission}", permission),
+            )
+            connection.execute(
+                "INSERT INTO RoleMembership (ID, RoleID, MemberName, MemberID, IdentityProvider, MemberType, "
+                "ModifiedTime) VALUES (?, ?, ?, ?, 'AzureAD', 2, 0)",
+                (910_000 + permission, 900_000 + permission, member, member),
+            )
+        connection.execute("UPDATE DBPROPERTIES SET VALUE = 920000 WHERE NAME = 'MAXID'")
 
 
 def user(name: str, *, administers_server: bool = False) -> Caller:

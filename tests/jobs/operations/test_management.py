@@ -39,6 +39,9 @@ class Switch:
     def __init__(self) -> None:
         self.told: list[str] = []
 
+    def start_paused(self) -> None:
+        self.told.append("start paused")
+
     def pause(self, timeout_s: float) -> None:
         self.told.append(f"pause {timeout_s:g}")
 

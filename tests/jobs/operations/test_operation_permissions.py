@@ -143,6 +143,7 @@ ON_THE_SERVER: dict[str, list[Callable[[OperatedServer, Caller], object]]] = {
         ),
         lambda server, caller: server.files.remove(caller, "nothing there"),
         lambda server, caller: server.administration.audit_lines(caller, since=None, until=None, limit=1),
+        lambda server, caller: server.administration.check_audit(caller, None),
         lambda server, caller: server.administration.storage(caller),
         lambda server, caller: server.administration.configure_storage(caller, server.vault.settings),
         lambda server, caller: server.administration.users(caller),

@@ -18,9 +18,10 @@ from refreshes import all_types, differences, parquet_partition, shop, table_of
 from test_refresh_sources import bind, npgsql
 
 from killed_processes import KilledProcesses
+from storage.data_folder.failing_files import fail_file_calls
 from tabvault.errors import DatabaseError, JobCancelledError, SourceUnreachableError, StorageError, TabvaultError
 from tabvault.storage.data_folder.folder import DataFolder
-from tabvault.testing.faults import SYSTEM_CALLS, CallCounter, FaultyModule
+from tabvault.testing.faults import CallCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,14 +202,11 @@ def test_a_disk_that_is_full_leaves_the_old_rows_whichever_write_fails(
 def test_a_commit_that_fails_leaves_old_or_new_rows_whichever_file_call_fails(
     made: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = [name for name in SYSTEM_CALLS if name != "scandir"]
-    modules = ("durable", "data_folder.staging", "data_folder.group_fsync", "data_folder.database_folder")
     failures, fail_at, step = 0, 1, 11
     while True:
         counter = CallCounter(fail_at=fail_at, error=full())
         with monkeypatch.context() as patch:
-            for module in modules:
-                patch.setattr(f"tabvault.storage.{module}.os", FaultyModule(os, counter, names))
+            fail_file_calls(patch, counter)
             try:
                 made.refresh()
             except TabvaultError:

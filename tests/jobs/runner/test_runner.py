@@ -439,21 +439,21 @@ def test_a_listener_to_the_end_that_fails_changes_nothing(desk, caplog):
             work=lambda _: 1,
             on_end=fail,
         )
-    eventually(lambda: not desk.runner._tasks)
+    eventually(lambda: not desk.runner._known.tasks())
     assert desk.runner.get(job.id).state is JobState.SUCCEEDED
     eventually(lambda: "mine" in caplog.text)
 
 
 def make_faulty(records: JobRecords, counter: CallCounter, is_off: threading.Event) -> None:
     """Let the n-th statement that writes fail."""
-    run = records._run
+    run = records._database._run
 
     def faulty_run(text: str, values=()):
         if is_off.is_set() or text.startswith("SELECT"):
             return run(text, values)
         return counter.run(text[:6], lambda: run(text, values))
 
-    records._run = faulty_run
+    records._database._run = faulty_run
 
 
 @pytest.mark.parametrize("lasting", [False, True])
@@ -477,7 +477,7 @@ def test_whichever_write_fails_no_job_works_unrecorded_and_no_turn_is_lost(tmp_p
             for ask in (desk.run, desk.submit, desk.run):
                 with contextlib.suppress(StoreUnavailableError):
                     ask(work, JobKind.BACKUP, "Sales")
-                eventually(lambda runner=runner: not runner._tasks)
+                eventually(lambda runner=runner: not runner._known.tasks())
             for job in desk.ended.values():
                 assert job.state is (JobState.SUCCEEDED if job.id in worked else JobState.FAILED)
                 assert runner.get(job.id) == job
@@ -499,7 +499,7 @@ def test_the_records_may_be_lost_while_a_job_runs(tmp_path):
         desk, gate = Desk(runner), Gate()
         job = desk.submit(gate)
         assert gate.began.wait(WAIT_S)
-        records._connection.execute("DROP TABLE jobs")
+        records._database._connection.execute("DROP TABLE jobs")
         gate.may_end.set()
         assert desk.end_of(job).state is JobState.SUCCEEDED
         assert records.get(job.id).state is JobState.SUCCEEDED
@@ -509,7 +509,7 @@ def test_the_records_may_be_lost_while_a_job_runs(tmp_path):
 def test_a_full_disk_refuses_the_job_before_it_begins(tmp_path):
     with JobRecords.open(tmp_path) as records, JobRunner(records) as runner:
         desk = Desk(runner)
-        records._connection.execute("PRAGMA max_page_count = 2")
+        records._database._connection.execute("PRAGMA max_page_count = 2")
         worked = []
         with pytest.raises(DiskFullError):
             [desk.run(worked.append, file="x" * 1000) for _ in range(100)]
@@ -545,7 +545,7 @@ def test_many_threads_ask_cancel_and_look_at_once(tmp_path):
             thread.start()
         for thread in threads:
             thread.join(WAIT_S)
-        eventually(lambda: not runner._tasks)
+        eventually(lambda: not runner._known.tasks())
         assert max(most) <= 3
         jobs = runner.list(limit=1000)
         assert {job.id: job for job in jobs} == desk.ended

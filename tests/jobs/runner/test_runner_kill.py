@@ -10,10 +10,10 @@ import textwrap
 import time
 from typing import TYPE_CHECKING
 
+from tabvault.jobs.open_container import OpenContainer
 from tabvault.storage.data_folder.folder import DataFolder
 from tabvault.storage.server_state.job import JobState
 from tabvault.storage.server_state.job_records import JobRecords
-from tabvault.storage.settings import load_settings, open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,12 +22,12 @@ SERVER = """
     import os, sys, threading
     from pathlib import Path
     from tabvault.errors import TabvaultError
+    from tabvault.jobs.open_container import OpenContainer
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.runner.exclusion import JobKind
     from tabvault.jobs.runner.runner import JobRunner
     from tabvault.storage.data_folder.folder import DataFolder
     from tabvault.storage.server_state.job_records import JobRecords
-    from tabvault.storage.settings import load_settings, open_store
 
     def say(*words):
         os.write(1, (" ".join(words) + "\\n").encode())  # in one piece: print of several threads mixes their lines
@@ -56,7 +56,7 @@ SERVER = """
 
     path = Path(sys.argv[1])
     folder = DataFolder.open(path)
-    store = open_store(load_settings(path), path)
+    store = OpenContainer(path).store
     records = JobRecords.open(path)
     runner = JobRunner(records)
     threads = [threading.Thread(target=ask, args=(name,)) for name in ("Sales", "Stock", "Staff")]
@@ -88,7 +88,7 @@ def test_after_20_kills_every_job_has_an_end_and_nothing_is_left_of_the_interrup
     for _ in range(20):
         said = kill_one(tmp_path, chance.uniform(0.0, 0.05))
         with contextlib.closing(DataFolder.open(tmp_path)), JobRecords.open(tmp_path) as records:
-            names = {info.name for info in open_store(load_settings(tmp_path), tmp_path).list()}
+            names = {info.name for info in OpenContainer(tmp_path).store.list()}
             assert list((tmp_path / "staging").iterdir()) == []
             assert list((tmp_path / "storage/backups/.tabvault-uploads").glob("*")) == []
             assert records.warnings == []

@@ -203,6 +203,22 @@ def test_what_no_command_can_say_is_refused_with_its_place(script, path, message
     assert message in error.message
 
 
+@pytest.mark.parametrize("value", [[], {}, ["true"], None, 1, "True"])
+def test_a_flag_is_true_or_false(value):
+    flags = {
+        "backup": ("allowOverwrite", "applyCompression"),
+        "restore": ("allowOverwrite", "ignoreIncompatibilities", "forceRestore"),
+        "refresh": ("applyRefreshPolicy", "keepCalculated"),
+    }
+    others = {name: {"database": "a", "file": "a"} for name in ("backup", "restore")}
+    others["refresh"] = {"type": "full", "objects": [{"database": "a"}]}
+    for name, members in flags.items():
+        for member in members:
+            error = refused(json.dumps({name: {**others[name], member: value}}))
+            assert error.path == f"{name}.{member}"
+            assert "not true or false" in error.message
+
+
 def test_a_remote_location_is_not_supported():
     with pytest.raises(CommandNotSupportedError, match="remote"):
         command(restore={"database": "d", "file": "f", "locations": [{}]})

@@ -25,14 +25,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from tabvault.errors import (
     AddressBlockedError,
-    DatabaseError,
+    CopyDiffersError,
     DatabaseExistsError,
     DatabaseNotFoundError,
     DatabaseReadOnlyError,
@@ -41,15 +40,16 @@ from tabvault.errors import (
     JobInterruptedError,
     NotAuthenticatedError,
     ObjectExistsError,
-    ObjectNotFoundError,
     ServerError,
     StorageAccessError,
+    StorageNetworkError,
     StoreUnavailableError,
     TabvaultError,
     TooManyAttemptsError,
 )
 from tabvault.faces.cli.copy_facts import differences, facts_of_backup, facts_of_database, told
-from tabvault.formats.byte_source import PIECE_BYTE_COUNT
+from tabvault.faces.cli.copy_file import LastPart, file_prefix, identity, info_if_there, remove_if_there, version_mark
+from tabvault.faces.cli.copy_sides import at
 from tabvault.jobs.database_name import STORAGE_PREFIX, check_database_name
 from tabvault.storage.names import check_object_name
 
@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tabvault.faces.cli.copy_facts import CopyFacts
+    from tabvault.faces.cli.copy_sides import Side
     from tabvault.faces.cli.remote.copy_target import CopyTarget
     from tabvault.faces.cli.session import CommandVault
-    from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.landing import Security
     from tabvault.jobs.listing import DatabaseListing
     from tabvault.jobs.progress import Progress
@@ -76,13 +76,11 @@ _GOING_ON: Final = (
     NotAuthenticatedError,
     ServerError,
     StorageAccessError,
+    StorageNetworkError,
     StoreUnavailableError,
     TooManyAttemptsError,
 )
 """After these another try may go on where this one ended. A full disk is none: a file left there would not help."""
-
-_SLUG_CHARACTER_COUNT: Final = 60
-_DIGEST_CHARACTER_COUNT: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ def copy_database(
         DatabaseNotFoundError: there is no such database at the source.
         DatabaseExistsError: there is one of the new name at the target, and overwriting was not asked for.
         DatabaseReadOnlyError: it is read-only there.
-        DatabaseError: the copy differs from what was backed up.
+        CopyDiffersError: the copy differs from what was backed up.
         ServerPausedError, NotAuthenticatedError, StorageNotConfiguredError, DiskFullError: what either side says.
     """
     return _Copy(source, target, request, password, progress).made()
@@ -187,9 +185,10 @@ class _Copy:
         request = self._request
         listing = self._found()
         name = check_database_name(request.new_name or listing.name)
-        prefix = _prefix(listing, self._target.url, name)
-        file = check_object_name(request.through) if request.through else f"{prefix}{self._mark(listing)}.abf"
-        with _at("target"):
+        prefix = file_prefix(listing, self._target.url, name)
+        mark = version_mark(listing, encrypted=self._password is not None)
+        file = check_object_name(request.through) if request.through else f"{prefix}{mark}.abf"
+        with at("target"):
             self._target.check_open()
             replaced = self._target.database(name)
             is_there = request.through is None and self._target.is_restored(
@@ -203,7 +202,7 @@ class _Copy:
         with self._kept_while_useful(prefix, file):
             if is_there:
                 self._taken_over.append("restore")
-                with _at("source"):
+                with at("source"):
                     facts = facts_of_database(self._source, listing.name)
             else:
                 info, facts = self._backed_up(listing, file)
@@ -232,7 +231,7 @@ class _Copy:
 
     def _found(self) -> DatabaseListing:
         wanted = self._request.database.casefold()
-        with _at("source"):
+        with at("source"):
             all_ = self._source.databases()
             found = [one for one in all_ if one.name.casefold() == wanted] or [
                 one for one in all_ if one.id.casefold() == wanted
@@ -259,27 +258,22 @@ class _Copy:
     def _check_files(self, prefix: str, file: str) -> None:
         """Both containers can be asked; what older versions left there is removed, and a chosen name is free."""
         for place, vault in self._sides():
-            with _at(place):
+            with at(place):
                 for old in list(vault.store.list(prefix)):
                     if old.name != file:
-                        _remove(vault, old.name)
-                if self._request.through is not None and _info(vault, file) is not None:
+                        remove_if_there(vault, old.name)
+                if self._request.through is not None and info_if_there(vault, file) is not None:
                     raise ObjectExistsError(
                         f"file {file} exists already", hint="choose another name, or leave --through out"
                     )
-        with _at("target"):
+        with at("target"):
             self._target.cancel_uploads(prefix, but=file)
-
-    def _mark(self, listing: DatabaseListing) -> str:
-        """Tells this version, and what of the file depends on the options, from all others."""
-        moment = None if listing.restored is None else listing.restored.isoformat()
-        return f"{listing.version}-{_digest(moment, self._password is not None)}"
 
     # ---- the steps
 
     def _backed_up(self, listing: DatabaseListing, file: str) -> tuple[ObjectInfo, CopyFacts]:
-        with _at("source"):
-            if _info(self._source, file) is None:
+        with at("source"):
+            if info_if_there(self._source, file) is None:
                 result = self._source.backup(
                     listing.name,
                     file,
@@ -303,30 +297,30 @@ class _Copy:
             return self._source.store.info(file), facts_of_backup(inspection)
 
     def _moved(self, info: ObjectInfo) -> Way:
-        with _at("target"):
-            there = _info(self._target.vault, info.name)
-        if there is not None and _identity(there) == _identity(info):
+        with at("target"):
+            there = info_if_there(self._target.vault, info.name)
+        if there is not None and identity(there) == identity(info):
             return "shared container"
         if there is not None and there.byte_count == info.byte_count and self._request.through is None:
             # A file appears there when it is whole and its SHA-256 was compared, and the name says of what it is.
             self._taken_over.append("upload")
             return "streamed"
         with self._source.store.open(info.name) as stored:
-            if _identity(stored.info) != _identity(info):
+            if identity(stored.info) != identity(info):
                 raise StoreUnavailableError(f"file {info.name} was replaced at the source meanwhile")
-            with _at("target"):
+            with at("target"):
                 self._target.vault.upload(
                     info.name,
-                    _LastPart(stored),
+                    LastPart(stored),
                     replace=self._request.through is None,
-                    key=hashlib.sha256(json.dumps(_identity(info)).encode()).hexdigest(),
+                    key=hashlib.sha256(json.dumps(identity(info)).encode()).hexdigest(),
                     progress=self._progress,
                 )
         self._ours.add("target")
         return "streamed"
 
     def _restored(self, file: str, name: str) -> None:
-        with _at("target"):
+        with at("target"):
             result = self._target.vault.restore(
                 file,
                 name,
@@ -338,11 +332,11 @@ class _Copy:
         self._warnings += result.warnings
 
     def _compare(self, facts: CopyFacts, name: str) -> None:
-        with _at("target"):
+        with at("target"):
             copied = facts_of_database(self._target.vault, name, facts)
         found = list(differences(facts, copied, security=self._request.security))
         if found:
-            raise DatabaseError(
+            raise CopyDiffersError(
                 f"the copy {name!r} at {self._target.url} differs from what was backed up: {told(found)}",
                 hint="nothing was switched to it; was it changed there meanwhile? copy it again",
             )
@@ -373,71 +367,9 @@ class _Copy:
             if place not in self._ours:
                 continue  # somebody else's, who came to the chosen name first
             try:
-                _remove(vault, file)
+                remove_if_there(vault, file)
             except TabvaultError as error:
                 self._warnings.append(f"file {file} could not be removed at the {place}: {error}")
 
-    def _sides(self) -> tuple[tuple[str, CommandVault], ...]:
+    def _sides(self) -> tuple[tuple[Side, CommandVault], ...]:
         return ("source", self._source), ("target", self._target.vault)
-
-
-class _LastPart:
-    """A file that is read in parts, each of which is looked at again in pieces: those do not cross a network twice."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self._offset = 0
-        self._part = memoryview(b"")
-        self.byte_count = source.byte_count
-
-    def read_at(self, offset: int, byte_count: int) -> memoryview:
-        begin = offset - self._offset
-        if begin >= 0 and begin + byte_count <= len(self._part):
-            return self._part[begin : begin + byte_count]
-        with _at("source"):
-            data = memoryview(self._source.read_at(offset, byte_count))
-        if byte_count > PIECE_BYTE_COUNT:
-            self._offset, self._part = offset, data
-        return data
-
-
-def _prefix(listing: DatabaseListing, url: str, name: str) -> str:
-    """What the names of all files begin with that are on their way from this database to that place."""
-    slug = re.sub(r"[^A-Za-z0-9]+", "_", listing.name)[:_SLUG_CHARACTER_COUNT].strip("_") or "database"
-    return f"copy-{slug}-{_digest(listing.id, listing.name, url, name.casefold())}-"
-
-
-def _digest(*facts: object) -> str:
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:_DIGEST_CHARACTER_COUNT]
-
-
-def _identity(info: ObjectInfo) -> tuple[str, int, str, str]:
-    """No two files have the same; one that two servers see has."""
-    return info.name, info.byte_count, info.etag, info.last_modified.isoformat()
-
-
-def _info(vault: CommandVault, file: str) -> ObjectInfo | None:
-    try:
-        return vault.store.info(file)
-    except ObjectNotFoundError:
-        return None
-
-
-def _remove(vault: CommandVault, file: str) -> None:
-    with contextlib.suppress(ObjectNotFoundError):  # it was removed from the other side: the container is shared
-        vault.store.remove(file)
-
-
-@contextlib.contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Around what is asked of one side: an error says of which, the innermost one."""
-    try:
-        yield
-    except TabvaultError as error:
-        if error.message.startswith("at the "):
-            raise
-        error.message = f"at the {place}: {error.message}"
-        error.args = (error.message,)
-        if place == "target" and isinstance(error, NotAuthenticatedError):
-            error.hint = "log in there: --to-user, or --to-api-key-file"
-        raise

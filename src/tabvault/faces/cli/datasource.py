@@ -8,9 +8,13 @@ from tabvault.faces.cli import output, passwords
 from tabvault.faces.cli.options import Database, Json, PasswordFile
 from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.target import Target, on_target
+from tabvault.faces.text import quantity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# The number stands in storage.server_state.source_limits too; a test compares them.
+ROW_COUNT_LIMIT: Final = 1_000_000_000
 
 _COLUMNS: Final = (
     Column("name", narrow="fold"),
@@ -25,6 +29,12 @@ Source = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data so
 SourceUser = Annotated[
     str | None,
     typer.Argument(metavar="USER", help="Who asks the source.", show_default="the one that the model names"),
+]
+RowCount = Annotated[
+    int | None,
+    typer.Argument(
+        metavar="N", min=1, max=ROW_COUNT_LIMIT, help="Rows from now on.", show_default="show how many they are"
+    ),
 ]
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="Folder; with --server one of that machine.")]
 
@@ -114,7 +124,7 @@ def allow_folder(target: Target, folder: Folder, as_json: Json = False) -> None:
     """Let data sources read the files below a folder."""
     from tabvault.faces.cli.source_administration import open_sources  # noqa: PLC0415 - as above
 
-    with open_sources(target) as sources:
+    with open_sources(target, makes_folder=True) as sources:
         _show_folders(sources.allow_folder(folder), as_json=as_json)
 
 
@@ -125,6 +135,25 @@ def disallow_folder(target: Target, folder: Folder, as_json: Json = False) -> No
 
     with open_sources(target) as sources:
         _show_folders(sources.disallow_folder(folder), as_json=as_json)
+
+
+@on_target
+def row_limit(target: Target, row_count: RowCount = None, as_json: Json = False) -> None:
+    """
+    Show or set how many rows a data source may give for one question of a query.
+
+    It goes for tables in DirectQuery mode, from the next query on.
+    """
+    from tabvault.faces.cli.source_administration import open_sources  # noqa: PLC0415 - as above
+
+    with open_sources(target, makes_folder=row_count is not None) as sources:
+        if row_count is not None:
+            sources.set_row_count_max(row_count)
+        row_count_max = sources.row_count_max() if row_count is None else row_count
+    if as_json:
+        output.show_json({"direct_query_row_count_max": row_count_max})
+    else:
+        output.show_line(f"a data source may give up to {quantity(row_count_max, 'row')} for one question of a query")
 
 
 def _show_folders(found: "Sequence[str]", *, as_json: bool) -> None:

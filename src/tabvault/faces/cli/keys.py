@@ -1,12 +1,11 @@
 """``tabvault key …``: API keys, by which programs act for a user of a server."""
 
-import datetime
 from typing import Annotated, Final
 
 import typer
 
 from tabvault.faces.cli import output
-from tabvault.faces.cli.options import Json
+from tabvault.faces.cli.options import Json, moment
 from tabvault.faces.cli.output import Column
 from tabvault.faces.cli.target import Target, on_target
 
@@ -19,16 +18,6 @@ _COLUMNS: Final = (
     Column("expires"),
     Column("last used"),
 )
-
-
-def _moment(value: str | None) -> datetime.datetime | None:
-    """A day or a moment; without an offset from UTC, of this machine's time zone."""
-    if value is None:
-        return None
-    try:
-        return datetime.datetime.fromisoformat(value).astimezone()
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{value!r} is no date such as 2030-01-31") from None
 
 
 _Scopes = Annotated[
@@ -63,7 +52,7 @@ def add(
     """Make an API key. It is shown once."""
     from tabvault.faces.cli.administration import open_administered  # noqa: PLC0415 - a third of a second
 
-    end = _moment(expires)
+    end = moment(expires)
     with open_administered(target) as administered:
         key, secret = administered.add_key(owner, name, scope, databases=database or None, expires=end)
     if as_json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tabvault.formats.byte_source import pieces
 from tabvault.jobs.progress import ProgressMeter
+from tabvault.jobs.stored_folders import DescribedFile, FolderListing, list_folder
 from tabvault.jobs.vault import Vault
 from tabvault.storage.remote.read_ahead import BLOCK_BYTE_COUNT
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tabvault.formats.byte_source import ByteSource
-    from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.storage_probe import Probe
+    from tabvault.jobs.stored_folders import StoredFolder
     from tabvault.storage.contract import ObjectInfo
 
 
@@ -28,17 +29,12 @@ class LocalVault(Vault):
 
     def files(self, folder: str | None, *, details: bool) -> tuple[Sequence[StoredFolder], Sequence[DescribedFile]]:
         """What is in a folder of the backup storage; all files for None."""
-        # Looking into files needs what reads them: XML, compression. Copying them does not.
-        from tabvault.jobs.file_catalogue import (  # noqa: PLC0415
-            DescribedFile,
-            FileCatalogue,
-            FolderListing,
-            list_folder,
-        )
-
         store = self.store
         listing = FolderListing((), tuple(store.list())) if folder is None else list_folder(store, folder)
         if details:
+            # Looking into files needs what reads them: XML, compression.
+            from tabvault.jobs.file_catalogue import FileCatalogue  # noqa: PLC0415
+
             return listing.folders, FileCatalogue().describe(store, listing.files)
         return listing.folders, [DescribedFile(info) for info in listing.files]
 

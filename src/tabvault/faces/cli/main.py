@@ -6,15 +6,16 @@ See :mod:`tabvault.faces.cli.failure` for the statuses and :mod:`tabvault.faces.
 
 import pathlib
 import sys
-from importlib import metadata
 from typing import Annotated
 
 import typer
 import typer.main
 
+import tabvault
 from tabvault.errors import TabvaultError
 from tabvault.faces.cli import (
     alias,
+    audit,
     backup,
     copy,
     create,
@@ -57,6 +58,7 @@ _key = typer.Typer(rich_markup_mode=None)
 _firewall = typer.Typer(rich_markup_mode=None)
 _datasource = typer.Typer(rich_markup_mode=None)
 _alias = typer.Typer(rich_markup_mode=None)
+_audit = typer.Typer(rich_markup_mode=None)
 
 
 def _example(text: str) -> str:
@@ -127,16 +129,20 @@ _datasource.command("test", epilog=_example("datasource test Sales Warehouse"))(
 _datasource.command(epilog=_example("datasource folders"))(datasource.folders)
 _datasource.command(epilog=_example("datasource allow-folder /srv/exports"))(datasource.allow_folder)
 _datasource.command(epilog=_example("datasource disallow-folder /srv/exports"))(datasource.disallow_folder)
+_datasource.command(epilog=_example("datasource row-limit 5000000"))(datasource.row_limit)
 
 app.add_typer(_alias, name="alias")
 _alias.command("set", epilog=_example("alias set sales https://two.example.com:8282/xmla"))(alias.set_)
 _alias.command("list", epilog=_example("alias list"))(alias.list_)
 _alias.command(epilog=_example("alias remove sales"))(alias.remove)
+app.add_typer(_audit, name="audit")
+_audit.command("list", epilog=_example("audit list --last 20"))(audit.list_)
+_audit.command(epilog=_example("audit verify"))(audit.verify)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        output.show_line(f"tabvault {metadata.version('tabvault')}")
+        output.show_line(f"tabvault {tabvault.__version__}")
         raise typer.Exit
 
 
@@ -211,6 +217,12 @@ def _datasource_commands(context: typer.Context, data: DataBefore = None, as_jso
 @_alias.callback(invoke_without_command=True)
 def _alias_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
     """Aliases of servers: set, list, remove."""
+    _before_subcommand(context, data, as_json=as_json)
+
+
+@_audit.callback(invoke_without_command=True)
+def _audit_commands(context: typer.Context, data: DataBefore = None, as_json: JsonBefore = False) -> None:
+    """Audit log of the server: list, verify."""
     _before_subcommand(context, data, as_json=as_json)
 
 

@@ -1,5 +1,6 @@
 """The arguments and options that several commands share, each described once."""
 
+import datetime
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -69,3 +70,13 @@ FileOrDatabase = Annotated[
 ]
 
 Database = Annotated[str, typer.Argument(metavar="DATABASE", help="Name or id of the database.")]
+
+
+def moment(value: str | None) -> datetime.datetime | None:
+    """A day or a moment; without an offset from UTC, of this machine's time zone."""
+    if value is None:
+        return None
+    try:
+        return datetime.datetime.fromisoformat(value).astimezone()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{value!r} is no date such as 2030-01-31") from None

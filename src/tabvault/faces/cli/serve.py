@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tabvault.errors import TabvaultError
-from tabvault.faces.cli import output, passwords
+from tabvault.faces.cli import garbage, output, passwords
 from tabvault.faces.cli.failure import UsageError
 from tabvault.faces.cli.options import Data, Json
 from tabvault.faces.cli.storage_accounts import sas_end
@@ -39,6 +39,15 @@ def serve(
     ] = None,
     tls_key: Annotated[
         pathlib.Path | None, typer.Option("--tls-key", metavar="F", help="Its private key, a PEM file.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help="What clients are told that the server is called.",
+            show_default="the name of the machine",
+        ),
     ] = None,
     behind_proxy: Annotated[
         bool,
@@ -87,13 +96,14 @@ def serve(
     from tabvault.faces.server.listening import Certificate, listen  # noqa: PLC0415
     from tabvault.faces.server.serving import serve as serve_until_signal  # noqa: PLC0415
 
+    garbage.look_as_usual()
     certificate = Certificate(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
     if certificate is not None:
         certificate.check()
     password = None if admin_password_file is None else passwords.read_password(admin_password_file)
     listeners = listen(host, port, certificate=certificate, behind_proxy=behind_proxy)
     server_log.begin_log()
-    with contextlib.closing(listeners), _service(data, listeners, jobs) as service:
+    with contextlib.closing(listeners), _service(data, listeners, name, jobs) as service:
         credential = _administrator(service, admin_user, password)
 
         def show() -> None:
@@ -110,10 +120,10 @@ def serve(
 
 
 @contextlib.contextmanager
-def _service(data: pathlib.Path | None, listeners: "Listeners", jobs: int) -> "Iterator[Service]":
+def _service(data: pathlib.Path | None, listeners: "Listeners", name: str | None, jobs: int) -> "Iterator[Service]":
     from tabvault.faces.server.service import Service  # noqa: PLC0415 - see above
 
-    with Service(data, working_job_count_max=jobs) as service:
+    with Service(data, name=name, working_job_count_max=jobs) as service:
         service.port = listeners.port
         yield service
 
@@ -144,6 +154,7 @@ def _show_ready(
     if as_json:
         document = {
             "url": listeners.url,
+            "name": service.name,
             "xmla": f"{listeners.url}/xmla",
             "api": f"{listeners.url}/api",
             "tls": certificate is not None,

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.backup import BackupResult
     from tabvault.jobs.export import ExportedFile, ExportFormat
-    from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
     from tabvault.jobs.inspect import Inspection
     from tabvault.jobs.landing import ReadWriteMode, Security
-    from tabvault.jobs.listing import DatabaseListing
+    from tabvault.jobs.listing import DatabaseListing, DetachedListing
     from tabvault.jobs.model_creation import CreationResult
     from tabvault.jobs.processing.request import RefreshRequest
     from tabvault.jobs.processing.result import RefreshResult
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from tabvault.jobs.query import Answer
     from tabvault.jobs.restore import RestoreResult
     from tabvault.jobs.storage_probe import Probe
+    from tabvault.jobs.stored_folders import DescribedFile, StoredFolder
     from tabvault.jobs.verification import Verification
     from tabvault.storage.contract import ObjectInfo, StoredObject
     from tabvault.storage.settings import BackupStorageSettings
@@ -109,6 +109,10 @@ class CommandVault(Protocol):
 
     def databases(self) -> list[DatabaseListing]:
         """Every database."""
+        ...
+
+    def detached(self) -> list[DetachedListing]:
+        """Every database out of service."""
         ...
 
     def database_name(self, database: str) -> str:

@@ -66,13 +66,26 @@ class Sources(Protocol):
         """One less; all of them now."""
         ...
 
+    def row_count_max(self) -> int:
+        """Rows that a source may give for one question of a query."""
+        ...
+
+    def set_row_count_max(self, row_count_max: int) -> None:
+        """Another number of them."""
+        ...
+
 
 @contextlib.contextmanager
-def open_sources(target: Target) -> Iterator[Sources]:
+def open_sources(target: Target, *, makes_folder: bool = False) -> Iterator[Sources]:
     """
-    What *target* names: a server, or a data folder, which is made if there is none.
+    What *target* names: a server, or a data folder.
+
+    Args:
+        target: which.
+        makes_folder: for settings that may be the first thing in a data folder: it is made if there is none.
 
     Raises:
+        DatabaseNotFoundError: there is no data folder.
         DataFolderLockedError: a process that is no server of ours owns the data folder.
     """
     if target.server is not None:
@@ -80,7 +93,12 @@ def open_sources(target: Target) -> Iterator[Sources]:
         return
     with Vault(target.data) as vault:
         served = connected_to_owner(vault.data)
-        yield _InFolder(vault) if served is None else _OnServer(served, is_here=True)
+        if served is not None:
+            yield _OnServer(served, is_here=True)
+            return
+        if not makes_folder:
+            _ = vault.folder  # whoever only asks, or means a database, does not make one
+        yield _InFolder(vault)
 
 
 class _Checked:
@@ -123,6 +141,12 @@ class _InFolder(_Checked):
         self._sources.disallow_folder(self._caller, _absolute(folder))
         return self.folders()
 
+    def row_count_max(self) -> int:
+        return self._sources.row_count_max(self._caller)
+
+    def set_row_count_max(self, row_count_max: int) -> None:
+        self._sources.set_row_count_max(self._caller, row_count_max)
+
 
 class _OnServer(_Checked):
     """A server runs, here or elsewhere."""
@@ -162,6 +186,16 @@ class _OnServer(_Checked):
     def disallow_folder(self, folder: str) -> Sequence[str]:
         with self._connection.request("DELETE", "/source-folders", query={"folder": self._named(folder)}) as answer:
             return self._folders(answer.document())
+
+    def row_count_max(self) -> int:
+        document = self._connection.get("/source-limits")
+        found = document.get("direct_query_row_count_max") if isinstance(document, dict) else None
+        if not isinstance(found, int):
+            raise unexpected(self._connection.url)
+        return found
+
+    def set_row_count_max(self, row_count_max: int) -> None:
+        self._connection.send("PUT", "/source-limits", {"direct_query_row_count_max": row_count_max})
 
     def _named(self, folder: str) -> str:
         """On another machine only that one knows what is relative to what."""

@@ -20,7 +20,6 @@ from tabvault.faces.text import byte_size
 from tabvault.jobs.database_name import STORAGE_PREFIX
 from tabvault.jobs.progress import ProgressMeter
 from tabvault.storage.file_source import FileSource
-from tabvault.storage.remote.read_ahead import blocks
 from tabvault.storage.settings import BackupStorageSettings
 
 _COLUMNS: Final = (Column("name", narrow="fold"), Column("size", "bytes"), Column("modified"))
@@ -36,7 +35,7 @@ _DETAIL_COLUMNS: Final = (
 _ENCRYPTION_WORDS: Final = {"none": "no", "age": "yes", "microsoft": "yes, by a Microsoft server"}
 
 if TYPE_CHECKING:
-    from tabvault.jobs.file_catalogue import DescribedFile
+    from tabvault.jobs.stored_folders import DescribedFile
 
 
 def _stored_name(value: str | None) -> str | None:
@@ -158,7 +157,7 @@ def get(
         place = path / stored.info.name.rpartition("/")[2] if path.is_dir() else path
         meter = ProgressMeter(progress)
         meter.step("copying", stored.byte_count)
-        byte_count = write_whole(place, meter.counted(blocks(stored)), overwrite=overwrite)
+        byte_count = write_whole(place, meter.counted(stored.whole()), overwrite=overwrite)
     if as_json:
         output.show_json({"name": stored.info.name, "path": place, "byte_count": byte_count})
     else:

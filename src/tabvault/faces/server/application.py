@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -16,7 +15,8 @@ from tabvault.faces.server.management.interface import management_routes
 from tabvault.faces.server.metrics import CountedRequests, Metrics, metrics
 from tabvault.faces.server.rest.routes import rest_routes
 from tabvault.faces.server.storage_turns import StorageTurns
-from tabvault.faces.server.xmla.endpoint import WAITING_COUNT_MAX, xmla
+from tabvault.faces.server.turns import COMMAND_THREAD_COUNT, QUESTION_THREAD_COUNT, Turns
+from tabvault.faces.server.xmla.endpoint import xmla
 
 if TYPE_CHECKING:
     from tabvault.faces.server.service import Service
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def create_application(service: Service) -> Starlette:
     """The web application of *service*, which the caller closes."""
-    counted = Metrics(service)
+    question_turns = Turns(QUESTION_THREAD_COUNT)
+    counted = Metrics(service, question_turns)
     application = Starlette(
         routes=[
             Route("/xmla", xmla, methods=["POST"]),
@@ -41,5 +42,6 @@ def create_application(service: Service) -> Starlette:
     application.state.metrics = counted
     application.state.failure_lines = {True: FailureLines(), False: FailureLines()}
     application.state.storage_turns = StorageTurns()
-    application.state.waiting = CapacityLimiter(WAITING_COUNT_MAX)
+    application.state.question_turns = question_turns
+    application.state.command_turns = Turns(COMMAND_THREAD_COUNT)
     return application

@@ -25,7 +25,8 @@ async def readyz(request: Request) -> Response:
     """
     It takes requests, and its data folder answers; 503 with the reason otherwise.
 
-    Backup storage that is not there is told and does not make it unready: databases can be read without.
+    Backup storage that is not there does not make it unready: databases can be read without. Nor does a pause, which it
+    tells: reading over REST goes on, and it has to be reached to be resumed.
     """
     service: Service = request.app.state.service
     if service.is_draining:
@@ -34,4 +35,12 @@ async def readyz(request: Request) -> Response:
         count = len(await run_in_threadpool(service.folder.databases))
     except TabvaultError as error:
         return JSONResponse({"ready": False, "reason": error.message}, status_code=503)
-    return JSONResponse({"ready": True, "databases": count})
+    return JSONResponse({"ready": True, **_state(service), "databases": count})
+
+
+def _state(service: Service) -> dict[str, str | None]:
+    pausing = service.pausing
+    since = pausing.since
+    if not pausing.is_paused:
+        return {"state": "running"}
+    return {"state": "paused", "paused_since": None if since is None else since.isoformat(timespec="seconds")}

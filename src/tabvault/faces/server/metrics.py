@@ -11,6 +11,7 @@ metric                                           of what
 ``tabvault_job_duration_seconds``                of them, from their begin to their end, by kind
 ``tabvault_job_bytes_total``                     bytes of the databases that jobs backed up or restored, by kind
 ``tabvault_jobs_active``                         jobs now, by kind and state (``queued``, ``running``)
+``tabvault_questions_active``                    questions now, by state: ``running`` in a thread, ``queued`` for one
 ``tabvault_sessions``                            XMLA sessions now
 ``tabvault_databases``                           databases now
 ``tabvault_last_backup_timestamp_seconds``       end of the last successful backup, by database; none if there was none
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope as Connection
 
     from tabvault.faces.server.service import Service
+    from tabvault.faces.server.turns import Turns
     from tabvault.jobs.access.principal import Principal
     from tabvault.jobs.runner.events import JobEvent
 
@@ -74,9 +76,10 @@ class Metrics:
 
     Args:
         service: the server, whose jobs are watched until it closes.
+        question_turns: the threads of its questions.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, question_turns: Turns) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "tabvault_requests", "Answers.", ("interface", "route", "method", "status"), registry=registry
@@ -90,7 +93,7 @@ class Metrics:
             "tabvault_job_duration_seconds", "Ended jobs.", ("kind",), buckets=_JOB_BUCKETS_S, registry=registry
         )
         self._job_bytes = Counter("tabvault_job_bytes", "Bytes of databases.", ("kind",), registry=registry)
-        registry.register(_State(service))
+        registry.register(_State(service, question_turns))
         service.runner.subscribe(self._job_happened)
 
     def text(self) -> bytes:
@@ -162,8 +165,9 @@ def _route(connection: Connection) -> tuple[str, str]:
 class _State:
     """What is looked at when somebody asks."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, question_turns: Turns) -> None:
         self._service = service
+        self._question_turns = question_turns
 
     def describe(self) -> list[Any]:
         """Nothing beforehand: the registry need not ask the storage to learn the names."""
@@ -179,6 +183,12 @@ class _State:
         for labels, count in tally.items():
             active.add_metric(labels, count)
         yield active
+        questions = GaugeMetricFamily(
+            "tabvault_questions_active", "Questions that have a thread, or wait for one.", labels=("state",)
+        )
+        questions.add_metric(("running",), self._question_turns.running_count)
+        questions.add_metric(("queued",), self._question_turns.queued_count)
+        yield questions
         yield from self._databases()
         reachable = self._is_storage_reachable()
         if reachable is not None:

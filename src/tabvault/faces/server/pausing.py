@@ -5,6 +5,7 @@ What a paused server does and does not do.
 asked of a paused server        what happens
 ==============================  ====================================================================================
 anything over XMLA              refused, with a fault that says so; sessions, their transactions and traces have ended
+questions over XMLA before it   as jobs: they have had time to end, and were cancelled then
 what would be a job             refused, whoever asks: backup, restore, refresh, verification, changes of a database
 reading over REST               as ever
 administration, management      as ever
@@ -16,7 +17,9 @@ is paused is kept by :mod:`tabvault.storage.server_state.server_resource`: here 
 
 from __future__ import annotations
 
+import datetime
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 from tabvault.jobs.runner.outcome import paused_server
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from tabvault.jobs.runner.runner import JobRunner
 
 PAUSE_TIMEOUT_S: Final = 30.0
-"""How long jobs may take that run when the pause begins."""
+"""How long jobs and questions may take that run when the pause begins."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,16 @@ class Pausing:
         self._sessions = sessions
         self._traces = traces
         self._is_paused = False
+        self._since: datetime.datetime | None = None
+
+    @property
+    def since(self) -> datetime.datetime | None:
+        """
+        Since when it is paused.
+
+        None if it is not, or if it was when it started: then the audit log has the moment, in a ``suspend_server``.
+        """
+        return self._since
 
     @property
     def is_paused(self) -> bool:
@@ -63,16 +76,27 @@ class Pausing:
         if self._is_paused:
             raise paused_server()
 
+    def start_paused(self) -> None:
+        """Be paused from the start, as it was when it ended."""
+        self._pause(0.0)
+
     def pause(self, timeout_s: float) -> None:
         """
         Begin nothing new, and wait for the end of what runs.
 
         Args:
-            timeout_s: how long jobs may take; then they are interrupted.
+            timeout_s: how long jobs and questions may take; then they are interrupted.
         """
+        if not self._is_paused:
+            self._since = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        self._pause(timeout_s)
+
+    def _pause(self, timeout_s: float) -> None:
         self._is_paused = True
         self._traces.end_all()
+        end_s = time.monotonic() + timeout_s
         left = self._runner.pause(timeout_s)
+        self._sessions.wait_idle(end_s - time.monotonic())
         # Once more: what came just before the pause may have begun since.
         self._traces.end_all()
         self._sessions.end_all()
@@ -82,4 +106,5 @@ class Pausing:
         """Take up everything again."""
         self._runner.resume()
         self._is_paused = False
+        self._since = None
         _log.info("resumed")

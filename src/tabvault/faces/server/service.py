@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self
 
 from tabvault.engine.rowsets import ENGINE_VERSION
+from tabvault.errors import RequestError
 from tabvault.faces.server.pausing import Pausing
 from tabvault.faces.server.storage_watch import StorageWatch
 from tabvault.faces.server.xmla.sessions import Sessions
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
 
 WORKING_JOB_COUNT_MAX: Final = 2
 
+QUESTION_S_MAX: Final = 5.0
+"""How long questions over XMLA may take that still run when the last job has ended."""
+
+NAME_LENGTH_MAX: Final = 128
+
 
 class Service:
     """
@@ -45,10 +51,11 @@ class Service:
 
     Args:
         data: the data folder; the platform's by default. It is made if there is none.
-        name: name of the server; that of the machine by default.
+        name: what clients are told that the server is called; the name of the machine by default.
         working_job_count_max: jobs that work at a time.
 
     Raises:
+        RequestError: the name is none that clients could show.
         DataFolderLockedError: another process owns the data folder.
         FormatError: the accounts or the rules of the firewall are damaged.
         StorageError: the folder cannot be written.
@@ -57,7 +64,7 @@ class Service:
     def __init__(
         self, data: Path | None, *, name: str | None = None, working_job_count_max: int = WORKING_JOB_COUNT_MAX
     ) -> None:
-        self.name = name or socket.gethostname()
+        self.name = socket.gethostname() if name is None else _checked_name(name)
         self.engine_version = ENGINE_VERSION
         self.started = datetime.datetime.now(datetime.UTC)
         self.port: int | None = None
@@ -95,10 +102,11 @@ class Service:
         self.close()
 
     def drain(self, timeout_s: float) -> None:
-        """No new jobs; those that run may finish within *timeout_s*, then they are interrupted."""
+        """No new jobs; those that run may finish within *timeout_s*; then they, and questions, are interrupted."""
         self.is_draining = True
         self.traces.end_all()
         self.runner.drain(timeout_s)
+        self.sessions.wait_idle(QUESTION_S_MAX)
         self.sessions.end_all()
 
     def close(self) -> None:
@@ -118,3 +126,12 @@ class Service:
             "Language": "1033",
             "CollationName": "Latin1_General_CI_AS",
         }
+
+
+def _checked_name(name: str) -> str:
+    if not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable() or name != name.strip():
+        raise RequestError(
+            f"{name!r:.150} cannot be the name of a server",
+            hint=f"give 1 to {NAME_LENGTH_MAX} printable characters, the first and the last no blanks",
+        )
+    return name

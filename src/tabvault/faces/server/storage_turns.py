@@ -8,13 +8,10 @@ server.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-import anyio.to_thread
-from anyio import CapacityLimiter
-
 from tabvault.errors import StoreUnavailableError
+from tabvault.faces.server.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,11 +25,11 @@ _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-class StorageTurns:
-    """The threads of one server, given out in turn; for the event loop alone."""
+class StorageTurns(Turns):
+    """The threads of one server. A later call of a request is never refused: it may have to clean up."""
 
     def __init__(self) -> None:
-        self._limiter = CapacityLimiter(THREAD_COUNT)
+        super().__init__(THREAD_COUNT)
 
     async def begin(
         self, call: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
@@ -43,14 +40,8 @@ class StorageTurns:
         Raises:
             StoreUnavailableError: too many others wait.
         """
-        if self._limiter.statistics().tasks_waiting >= WAITING_COUNT_MAX:
+        if self.queued_count >= WAITING_COUNT_MAX:
             raise StoreUnavailableError(
                 f"{WAITING_COUNT_MAX} requests wait for the backup storage already", hint="try again in a minute"
             )
         return await self.run(call, *args, **kwargs)
-
-    async def run(
-        self, call: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
-    ) -> _Result:
-        """A later call of a request, which is never refused: it may have to clean up."""
-        return await anyio.to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._limiter)

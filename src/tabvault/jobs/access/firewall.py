@@ -72,16 +72,6 @@ class Firewall:
         with self._lock:
             self._put(settings)
 
-    def set_enabled(self, *, enabled: bool) -> None:
-        """
-        Switch it on or off; the rules stay.
-
-        Raises:
-            StorageError: it could not be written; nothing has changed.
-        """
-        with self._lock:
-            self._put(FirewallSettings(enabled, self._settings.rules))
-
     def put_rule(self, rule: FirewallRule) -> None:
         """
         Add *rule*, or put it in the place of the one of its name.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tabvault.errors import NotAuthorizedError, RequestError
+from tabvault.errors import RequestError, StorageNetworkError
 from tabvault.storage.server_state.firewall_rules import parse_address
 from tabvault.storage.server_state.network_rules import load_network_rules, save_network_rules
 
@@ -48,7 +48,7 @@ class StorageNetwork:
             address: of the client, IPv4 or IPv6.
 
         Raises:
-            NotAuthorizedError: as a storage account of Azure answers ``AuthorizationFailure``.
+            StorageNetworkError: as a storage account of Azure answers ``AuthorizationFailure``.
         """
         rules = self._rules
         try:
@@ -58,7 +58,7 @@ class StorageNetwork:
         else:
             is_let_in = parsed.is_loopback or rules.let_in(parsed)
         if not is_let_in:
-            raise NotAuthorizedError(
+            raise StorageNetworkError(
                 "this request is not authorized to perform this operation: public network access of the storage is "
                 f"{rules.words!r}, and the client has the address {address}",
                 hint=f"a server administrator can let it in: tabvault storage network allow {address}",

@@ -21,7 +21,7 @@ from tabvault.jobs.direct_query.live_rows import LiveRows
 from tabvault.jobs.direct_query.live_source import LiveSource
 from tabvault.jobs.direct_query.push_down import has_form, pushed_query
 from tabvault.jobs.direct_query.pushed_rows import pushed_rows
-from tabvault.jobs.direct_query.source_questions import ROW_COUNT_MAX, SourceQuestions
+from tabvault.jobs.direct_query.source_questions import SourceQuestions
 from tabvault.jobs.direct_query.syntax import NotAlikeError
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ def live_query(
     *,
     model: Model,
     access: SourceAccess | None,
-    row_count_max: int = ROW_COUNT_MAX,
+    row_count_max: int | None = None,
     timeout_s: float | None = None,
+    on_asking: Callable[[Callable[[], None]], object] | None = None,
 ) -> Iterator[LiveAnswer]:
     """
     Answer *text*.
@@ -70,17 +71,21 @@ def live_query(
         live: those of them that are live, by name.
         model: of the database.
         access: what the sources may be asked with; None where none may.
-        row_count_max: rows that a source may give for one question.
+        row_count_max: rows that a source may give for one question; as many as was set by default.
         timeout_s: from now to the last row.
+        on_asking: given what stops the sources and DuckDB, from any thread, before any is asked.
 
     Raises:
         QueryError: it cannot be answered, or reaches a bound.
         SourceError: what a source has against it; of a credential that is missing it says whose.
         JobCancelledError: it was cancelled.
+        DataFolderDamagedError: a source is to be asked, and how many rows it may give cannot be read.
         FormatError, ModelError: as :func:`tabvault.engine.sql.query_sql`.
     """
     parsed = parse_query(text, loaded)
-    with SourceQuestions(row_count_max=row_count_max, timeout_s=timeout_s) as questions:
+    with SourceQuestions(access, row_count_max=row_count_max, timeout_s=timeout_s) as questions:
+        if on_asking is not None:
+            on_asking(questions.cancel)
         sources = {
             name: LiveSource(model, table, access, questions) for name, table in live.items() if name in parsed.tables
         }
@@ -93,7 +98,9 @@ def live_query(
         if sources and parsed.tree is not None:
             for name, condition in filters(parsed.tree, _by_folded_name(sources)).items():
                 next(one for other, one in rows.items() if folded(other) == name).condition = condition
-        with query_sql(text, {**loaded, **rows}, timeout_s=timeout_s, on_stop=questions.cancel) as result:
+        tables = {**loaded, **rows}
+        stopped, cancel = questions.stopped, questions.cancel
+        with query_sql(text, tables, timeout_s=timeout_s, stopped=stopped, on_stop=cancel) as result:
             try:
                 yield LiveAnswer(result.schema, iter(result), questions.cancel)
             finally:

@@ -13,27 +13,28 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
 
 from tabvault.errors import JobCancelledError, QueryError, SourceError
 from tabvault.sources.source import source_columns
+from tabvault.storage.server_state.source_limits import ROW_COUNT_DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from tabvault.jobs.processing.source_access import SourceAccess
     from tabvault.sources.reading import SourceRows
     from tabvault.sources.source import LocalQuery, Source, SourceColumn
-
-ROW_COUNT_MAX: Final = 1_000_000
-"""Rows of one question, unless the caller says otherwise: the limit of Analysis Services and Power BI."""
 
 BATCH_ROW_COUNT: Final = 1 << 16
 
 _HINT: Final = (
-    "filter or aggregate in a way that its source can do (documentation: DirectQuery), or have the table imported"
+    "filter or aggregate in a way that its source can do (documentation: DirectQuery), have the table imported, or let "
+    "an administrator raise the limit: tabvault datasource row-limit N"
 )
 
 
@@ -42,18 +43,36 @@ class SourceQuestions:
     The questions of one query. Use it as a context manager; threads may share it.
 
     Args:
-        row_count_max: rows of one question at most.
+        access: what the sources may be asked with, and how many rows they may give; None where none may be asked.
+        row_count_max: rows of one question at most; as many as was set by default.
         timeout_s: from entering to the last row.
     """
 
-    def __init__(self, *, row_count_max: int = ROW_COUNT_MAX, timeout_s: float | None = None) -> None:
-        self.row_count_max = row_count_max
+    def __init__(
+        self, access: SourceAccess | None = None, *, row_count_max: int | None = None, timeout_s: float | None = None
+    ) -> None:
+        self._access = access
+        self._row_count_max = row_count_max
         self._timeout_s = timeout_s
         self._timer = threading.Timer(timeout_s, self._end_of_time) if timeout_s is not None else None
         self._lock = threading.Lock()
         self._readings: set[SourceRows] = set()
         self._is_late = False
-        self._is_cancelled = False
+        self._is_over = False
+        self.stopped = threading.Event()
+        """Set when nobody wants the rows any more: then DuckDB shall stop as well."""
+
+    @cached_property
+    def row_count_max(self) -> int:
+        """
+        Rows of one question at most; what was set is looked up for the first question to a source.
+
+        Raises:
+            DataFolderDamagedError: what was set cannot be read.
+        """
+        if self._row_count_max is not None:
+            return self._row_count_max
+        return ROW_COUNT_DEFAULT if self._access is None else self._access.row_count_max
 
     def __enter__(self) -> Self:
         """Begin to count the time. Entered once more, it goes on."""
@@ -75,8 +94,12 @@ class SourceQuestions:
 
     def cancel(self) -> None:
         """Stop all readings, from any thread: whoever takes rows hears of it."""
+        self.stopped.set()
+        self._stop_readings()
+
+    def _stop_readings(self) -> None:
         with self._lock:
-            self._is_cancelled = True
+            self._is_over = True
             readings = list(self._readings)
         for reading in readings:
             reading.cancel()
@@ -144,7 +167,7 @@ class SourceQuestions:
     @contextmanager
     def _known(self, reading: SourceRows) -> Iterator[None]:
         with self._lock:
-            if self._is_cancelled:
+            if self._is_over:
                 raise JobCancelledError("the query was cancelled")
             self._readings.add(reading)
         try:
@@ -155,7 +178,7 @@ class SourceQuestions:
 
     def _end_of_time(self) -> None:
         self._is_late = True
-        self.cancel()
+        self._stop_readings()
 
 
 def begun(resources: ExitStack, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> pa.RecordBatchReader:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tabvault.storage.contract import ContainerInfo
     from tabvault.storage.server_state.accounts import ApiKeyRecord, UserRecord
     from tabvault.storage.server_state.aliases import Alias
+    from tabvault.storage.server_state.audit_chain import AuditCheck, NotedLine
     from tabvault.storage.server_state.audit_line import AuditLine
     from tabvault.storage.server_state.audit_log import AuditLog, AuditOperation
     from tabvault.storage.server_state.firewall_rules import FirewallRule, FirewallSettings
@@ -66,6 +67,11 @@ class Administration:
         require_server_administrator(caller.principal, "read the audit log")
         return list(self._audit.read(since=since, until=until, limit=limit))
 
+    def check_audit(self, caller: Caller, noted: NotedLine | None) -> AuditCheck:
+        """What a check of the audit log's chain finds; see :meth:`AuditLog.verify_chain`."""
+        require_server_administrator(caller.principal, "check the audit log")
+        return self._audit.verify_chain(noted)
+
     def storage(self, caller: Caller) -> BackupStorageSettings:
         """Where backups go."""
         require_server_administrator(caller.principal, "see the settings of the backup storage")
@@ -99,12 +105,6 @@ class Administration:
         require_server_administrator(caller.principal, _CONFIGURE)
         with self._begun(caller, "configure_storage", None, {"enabled": False}):
             self._vault.storage.disable()
-
-    def enable_storage(self, caller: Caller, *, force: bool = False) -> Probe | None:
-        """Allow them again; see :meth:`BackupStorage.enable`."""
-        require_server_administrator(caller.principal, _CONFIGURE)
-        with self._begun(caller, "configure_storage", None, {"enabled": True, "force": force}):
-            return self._vault.storage.enable(force=force)
 
     def check_storage(self, caller: Caller) -> Probe:
         """What a probe of the container finds; see :meth:`BackupStorage.check`."""

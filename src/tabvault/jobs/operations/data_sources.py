@@ -3,7 +3,8 @@ Where databases get their rows from, as a caller may see and set it.
 
 The sources of a database, with their credentials, are for its administrators: they write the model that says where the
 sources are, and a credential is shown to nobody and used for the address alone that it was bound for. Folders whose
-files may be read are the server's, and so for server administrators. Every change has its two lines in the audit log.
+files may be read, and limits, are the server's, and so for server administrators. Every change has its two lines in the
+audit log.
 """
 
 from __future__ import annotations
@@ -83,6 +84,18 @@ class DataSources:
         require_server_administrator(caller.principal, "disallow folders of source files")
         with self._audit.begin(audit_action(caller, "disallow_source_folder", None, {"folder": folder})):
             self._settings.disallow_folder(_absolute(folder))
+
+    def row_count_max(self, caller: Caller) -> int:
+        """Rows that a source may give for one question of a query."""
+        require_server_administrator(caller.principal, "see the limits of data sources")
+        return self._settings.row_count_max
+
+    def set_row_count_max(self, caller: Caller, row_count_max: int) -> None:
+        """Set that; see :meth:`SourceSettings.set_row_count_max`."""
+        require_server_administrator(caller.principal, "set the limits of data sources")
+        options = {"direct_query_row_count_max": row_count_max}
+        with self._audit.begin(audit_action(caller, "set_source_limits", None, options)):
+            self._settings.set_row_count_max(row_count_max)
 
     def _administered(self, caller: Caller, database: str, action: str) -> DatabaseInfo:
         info, permissions = self._visibility.find(caller, database)

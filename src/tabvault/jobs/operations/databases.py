@@ -8,11 +8,13 @@ from tabvault.errors import CommandNotSupportedError
 from tabvault.jobs.access.authorization import require_new_database, require_server_administrator
 from tabvault.jobs.attachment import attach_database, detach_database
 from tabvault.jobs.creation import create_database
+from tabvault.jobs.listing import list_detached
 from tabvault.jobs.operations.task import Task
 from tabvault.jobs.runner.exclusion import JobKind
 
 if TYPE_CHECKING:
     from tabvault.jobs.landing import ReadWriteMode
+    from tabvault.jobs.listing import DetachedListing
     from tabvault.jobs.operations.caller import Caller
     from tabvault.jobs.operations.visibility import Visibility
     from tabvault.jobs.processing.source_settings import SourceSettings
@@ -122,6 +124,16 @@ class Databases:
             return detach_database(self._folder, self._visibility.administered(caller, info, "detach"))
 
         return Task(JobKind.DETACH, info.name, {}, work)
+
+    def detached(self, caller: Caller) -> list[DetachedListing]:
+        """
+        What can be attached; see :func:`~tabvault.jobs.listing.list_detached`.
+
+        Raises:
+            NotAuthorizedError: he does not administer the server.
+        """
+        require_server_administrator(caller.principal, "see detached databases")
+        return list_detached(self._folder)
 
     def attach(
         self,

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from tabvault.errors import ChecksumError, DiskFullError, RequestTooLargeError
 from tabvault.jobs.access.authorization import require_server_administrator
 from tabvault.jobs.database_name import STORAGE_PREFIX
-from tabvault.jobs.file_catalogue import FileCatalogue, list_folder
+from tabvault.jobs.file_catalogue import FileCatalogue
 from tabvault.jobs.operations.task import audit_action
+from tabvault.jobs.stored_folders import list_folder
 from tabvault.storage.names import check_object_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from tabvault.jobs.file_catalogue import DescribedFile, FolderListing
     from tabvault.jobs.inspect import Inspection
     from tabvault.jobs.operations.caller import Caller
+    from tabvault.jobs.stored_folders import DescribedFile, FolderListing
     from tabvault.jobs.vault import Vault
     from tabvault.storage.contract import ObjectInfo, ObjectStore, StoredObject, Upload
     from tabvault.storage.server_state.audit_log import AuditLog
@@ -62,7 +63,7 @@ class Files:
         return self._vault.store.list(prefix)
 
     def folder(self, caller: Caller, folder: str) -> FolderListing:
-        """The folders and files in one folder; see :func:`tabvault.jobs.file_catalogue.list_folder`."""
+        """The folders and files in one folder; see :func:`tabvault.jobs.stored_folders.list_folder`."""
         require_server_administrator(caller.principal, "browse the backup storage")
         return list_folder(self._vault.store, folder)
 
@@ -221,12 +222,24 @@ class Room(Protocol):
         ...
 
 
-def check_room(room: Room, byte_count: int, what: str) -> None:
-    """Raise ``DiskFullError`` where *byte_count* more leave less than :data:`RESERVED_BYTE_COUNT` of *what*."""
+def check_room(room: Room, byte_count: int, what: str, *, promised_byte_count: int = 0) -> None:
+    """
+    Refuse what leaves too little room.
+
+    Args:
+        room: where it is to be written.
+        byte_count: how much.
+        what: is meant by *room*, for people.
+        promised_byte_count: what others will write there besides.
+
+    Raises:
+        DiskFullError: less than :data:`RESERVED_BYTE_COUNT` would be left.
+    """
     free_byte_count = room.free_byte_count()
-    if free_byte_count is not None and byte_count + RESERVED_BYTE_COUNT > free_byte_count:
+    if free_byte_count is not None and byte_count + promised_byte_count + RESERVED_BYTE_COUNT > free_byte_count:
+        promised = f"the {promised_byte_count} that unfinished uploads will need and " if promised_byte_count else ""
         raise DiskFullError(
-            f"the {what} has {free_byte_count} bytes free, and {byte_count} are to be written besides the "
+            f"the {what} has {free_byte_count} bytes free, and {byte_count} are to be written besides {promised}the "
             f"{RESERVED_BYTE_COUNT} that stay free",
-            hint="make room there",
+            hint="make room there, or cancel uploads that nobody goes on with" if promised else "make room there",
         )

@@ -38,6 +38,10 @@ _ACTION = "manage the server"
 class Pausable(Protocol):
     """What can be paused: the server in its process."""
 
+    def start_paused(self) -> None:
+        """Be paused from the start, as it was when it ended."""
+        ...
+
     def pause(self, timeout_s: float) -> None:
         """Begin nothing new, and let what runs end within *timeout_s*."""
         ...
@@ -156,7 +160,7 @@ class Management:
         self._changing = threading.RLock()
         self._resource = load_server_resource(data_folder)
         if self._resource.is_paused:
-            server.pause(0.0)
+            server.start_paused()
 
     def show(self, caller: Caller) -> ManagedServer:
         """The server as it is."""

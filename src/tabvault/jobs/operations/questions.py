@@ -18,7 +18,7 @@ from tabvault.errors import QueryNotSupportedError
 from tabvault.jobs.query import query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tabvault.jobs.access.authorization import DatabasePermissions
     from tabvault.jobs.operations.operations import Reading
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def ask_in_sql(reading: Reading, text: str, *, timeout_s: float, sources: SourceAccess) -> Iterator[Answer]:
+def ask_in_sql(
+    reading: Reading,
+    text: str,
+    *,
+    timeout_s: float,
+    sources: SourceAccess,
+    on_asking: Callable[[Callable[[], None]], object] | None = None,
+) -> Iterator[Answer]:
     """
     Ask a database one question in SQL, as the caller it was opened for.
 
@@ -37,6 +44,7 @@ def ask_in_sql(reading: Reading, text: str, *, timeout_s: float, sources: Source
         text: the question.
         timeout_s: end the query with an error after this time.
         sources: what the sources of tables in DirectQuery mode may be asked with.
+        on_asking: given what stops the question before it is begun; see :func:`tabvault.jobs.query.query`.
 
     Raises:
         NotAuthorizedError: he may not query it, or a row filter binds him.
@@ -48,7 +56,7 @@ def ask_in_sql(reading: Reading, text: str, *, timeout_s: float, sources: Source
     if is_rowset_query(text):
         raise QueryNotSupportedError("a question to a rowset is not SQL over tables", hint="ask it as a DMV")
     shown = _shown_part(reading.database, reading.permissions)
-    with query(shown, text, catalogs=(), timeout_s=timeout_s, sources=sources) as answer:
+    with query(shown, text, catalogs=(), timeout_s=timeout_s, sources=sources, on_asking=on_asking) as answer:
         yield answer
 
 

@@ -26,6 +26,8 @@ from tabvault.storage.names import check_object_name
 from tabvault.storage.upload import check_match, object_exists
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tabvault.jobs.operations.caller import Caller
     from tabvault.jobs.operations.files import Files
     from tabvault.jobs.vault import Vault
@@ -120,10 +122,7 @@ class Transfers:
                 raise DiskFullError(
                     f"{len(uploads)} uploads are unfinished", hint="cancel those that nobody goes on with"
                 )
-            check_room(self._spool, byte_count, "data folder")
-            # The bytes stay in the data folder until the copy of them in the storage is whole.
-            copy_count = 2 if self._vault.storage.shares_disk else 1
-            check_room(store, copy_count * byte_count, "backup storage")
+            self._check_room(store, byte_count, [upload.record for upload in uploads])
             with self._audit.begin(audit_action(caller, "begin_upload", spelling, {"overwrite": overwrite})):
                 return self._spool.create(
                     container=container,
@@ -134,6 +133,17 @@ class Transfers:
                     overwrite=overwrite,
                     if_match=if_match,
                 ).record
+
+    def _check_room(self, store: ObjectStore, byte_count: int, promised: Sequence[UploadRecord]) -> None:
+        """Whether one more upload fits, besides what those that are unfinished will still bring."""
+        unsent_byte_count = sum(record.byte_count - record.received_byte_count for record in promised)
+        check_room(self._spool, byte_count, "data folder", promised_byte_count=unsent_byte_count)
+        promised_byte_count = sum(record.byte_count for record in promised)
+        # The bytes stay in the data folder until the copy of them in the storage is whole.
+        if self._vault.storage.shares_disk:
+            byte_count *= 2
+            promised_byte_count += unsent_byte_count
+        check_room(store, byte_count, "backup storage", promised_byte_count=promised_byte_count)
 
     def remove_expired(self) -> None:
         """

@@ -175,6 +175,7 @@ def _kept(affected: list[Calculation], request: RefreshRequest) -> tuple[Calcula
         raise CalculationNotSupportedError(
             f"{len(names)} DAX expression{'s' if len(names) > 1 else ''} would have to be computed anew, "
             f"and this version computes none: {shown}{more}",
-            hint="keep their present values (--keep-calculated), or refresh tables on which they do not depend",
+            hint="keep their present values (--keep-calculated; keepCalculated in a TMSL refresh), or refresh tables "
+            "on which they do not depend",
         )
     return tuple(affected)

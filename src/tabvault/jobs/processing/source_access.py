@@ -13,10 +13,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabvault.errors import SourceCredentialError
+from tabvault.errors import DataFolderDamagedError, FormatError, SourceCredentialError, StorageError
 from tabvault.sources.definition import Credential
 from tabvault.storage.server_state.source_credentials import bind_credential, find_credential, login_of
 from tabvault.storage.server_state.source_folders import load_source_folders
+from tabvault.storage.server_state.source_limits import SET_HINT, load_row_count_max
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,21 @@ class SourceAccess:
     def allowed_folders(self) -> tuple[Path, ...]:
         """Folders whose files may be read."""
         return load_source_folders(self.data)
+
+    @property
+    def row_count_max(self) -> int:
+        """
+        Rows that a source may give for one question of a query.
+
+        Raises:
+            DataFolderDamagedError: what was set cannot be read; whoever asks need not know where it is.
+        """
+        try:
+            return load_row_count_max(self.data)
+        except (FormatError, StorageError) as error:
+            raise DataFolderDamagedError(
+                "the limits of data sources are damaged: no source is asked", hint=f"for an administrator: {SET_HINT}"
+            ) from error
 
     def credential(self, name: str, definition: SourceDefinition, own: Credential | None) -> Credential | None:
         """

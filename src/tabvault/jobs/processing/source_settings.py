@@ -1,5 +1,6 @@
 """
-The sources of databases as administrators see and set them: what there is, credentials, folders that may be read.
+The sources of databases as administrators see and set them: what there is, credentials, folders that may be read,
+limits.
 
 Everything that changes goes through one lock: the files behind it are read and written as a whole.
 """
@@ -19,6 +20,7 @@ from tabvault.model.metadata import Metadata
 from tabvault.sources.opening import open_source
 from tabvault.storage.server_state.source_credentials import unbind_credential
 from tabvault.storage.server_state.source_folders import allow_folder, disallow_folder, load_source_folders
+from tabvault.storage.server_state.source_limits import load_row_count_max, save_row_count_max
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,6 +158,24 @@ class SourceSettings:
             was_allowed = disallow_folder(self._data, folder)
         if not was_allowed:
             raise RequestError(f"folder {folder} was not allowed", hint="tabvault datasource folders shows which are")
+
+    # ---- limits
+
+    @property
+    def row_count_max(self) -> int:
+        """Rows that a source may give for one question of a query; raises ``FormatError`` or ``StorageError``."""
+        return load_row_count_max(self._data)
+
+    def set_row_count_max(self, row_count_max: int) -> None:
+        """
+        Let a source give so many rows for one question of a query, from the next query on.
+
+        Raises:
+            RequestError: the number is out of bounds.
+            StorageError: it cannot be kept.
+        """
+        with _LOCK:
+            save_row_count_max(self._data, row_count_max)
 
     def _info(self, database: str | DatabaseInfo) -> DatabaseInfo:
         return self._folder.find(database) if isinstance(database, str) else database

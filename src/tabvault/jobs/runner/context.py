@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tabvault.errors import StoreUnavailableError
+from tabvault.storage.remote.wire import Stop
 from tabvault.storage.server_state.job import JobProgress
 
 if TYPE_CHECKING:
@@ -23,10 +25,12 @@ class JobContext:
 
     Attributes:
         job_id: of the job.
+        stopped: set by :meth:`stop`.
     """
 
     def __init__(self, job_id: str, tell: Callable[[JobProgress, bool], None]) -> None:
         self.job_id = job_id
+        self.stopped = Stop()
         self._tell = tell
         self._lock = threading.Lock()
         self._stop: BaseException | None = None
@@ -58,3 +62,8 @@ class JobContext:
         with self._lock:
             if self._stop is None:
                 self._stop = error
+        self.stopped.set()
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """Why the work ended with *error*: a transfer that was stopped looks as if the storage had gone."""
+        return error if self._stop is None or not isinstance(error, StoreUnavailableError) else self._stop

@@ -14,8 +14,7 @@ Invariants:
 4. At most N jobs work, and they begin in the order in which they were asked for (:mod:`tabvault.jobs.runner.turns`).
 5. Of the jobs that exclude each other at most one is queued or running.
 6. What a job did is not undone by its record. When the end cannot be written, it is what :meth:`JobRunner.get` and the
-   events say all the same, and it is written as soon as the records can be; if the process ends before, the next one
-   finds the job unfinished and calls it interrupted.
+   events say all the same (:mod:`tabvault.jobs.runner.known_jobs`).
 7. Nobody who watches holds up a job (:mod:`tabvault.jobs.runner.events`).
 
 What an interrupted job left is collected where it lies: opening the data folder empties ``staging`` and ``trash``,
@@ -34,6 +33,7 @@ from tabvault.errors import JobConflictError, ServerEndingError, TabvaultError
 from tabvault.jobs.runner.context import JobContext
 from tabvault.jobs.runner.events import JobEvent, JobEventKind, JobEvents
 from tabvault.jobs.runner.exclusion import exclude_each_other
+from tabvault.jobs.runner.known_jobs import KnownJobs
 from tabvault.jobs.runner.outcome import (
     INTERNAL,
     cancelled,
@@ -44,7 +44,8 @@ from tabvault.jobs.runner.outcome import (
     paused_server,
 )
 from tabvault.jobs.runner.turns import Task, Turns
-from tabvault.storage.server_state.job import Job, JobState, database_key
+from tabvault.storage.remote.wire import stopped_by
+from tabvault.storage.server_state.job import Job, JobState
 from tabvault.storage.server_state.job_records import utc_now
 
 if TYPE_CHECKING:
@@ -87,16 +88,13 @@ class JobRunner:
         if working_count_max < 1:
             raise ValueError("no job could ever work")
         self._records = records
+        self._known = KnownJobs(records)
         self._clock = clock
         self._events = JobEvents()
         self._turns = Turns(working_count_max, self._work)
         # Held while it is decided whether a job may be, until the next one's decision can see it.
         self._asking = threading.Lock()
         self._is_ending = False
-        # Guards what follows; never held during a call to the records, the work or a callback.
-        self._changed = threading.Condition()
-        self._tasks: dict[str, Task] = {}
-        self._unsaved: dict[str, Job] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -190,21 +188,11 @@ class JobRunner:
 
     def active(self) -> tuple[Job, ...]:
         """The jobs that are queued or running, in the order in which they were asked for."""
-        with self._changed:
-            jobs = [task.job for task in self._tasks.values()]
-        return tuple(job for job in jobs if not job.state.is_final)
+        return self._known.active()
 
     def get(self, job_id: str) -> Job:
-        """
-        The job of that id, as it is now.
-
-        Raises:
-            JobNotFoundError: there is none, or it has gone out of the history.
-            StorageError: the records cannot be read.
-        """
-        with self._changed:
-            held = self._held()
-        return held[job_id] if job_id in held else self._records.get(job_id)
+        """See :meth:`tabvault.jobs.runner.known_jobs.KnownJobs.get`."""
+        return self._known.get(job_id)
 
     def list(
         self,
@@ -215,39 +203,13 @@ class JobRunner:
         limit: int = 100,
         before: str | None = None,
     ) -> tuple[Job, ...]:
-        """
-        Jobs as they are now, the latest first.
-
-        Args:
-            database: only of this database; case does not matter.
-            kind: only of this kind.
-            state: only in this state.
-            limit: so many at most.
-            before: only those asked for before the job of this id.
-
-        Raises:
-            JobNotFoundError: there is no job *before*.
-            StorageError: the records cannot be read.
-        """
-        number = None if before is None else self.get(before).number
-        # In this order: a job that ends meanwhile is in one of the two at least.
-        with self._changed:
-            held = self._held()
-        recorded = self._records.list(database=database, kind=kind, state=state, limit=limit + len(held), before=number)
-        jobs = [job for job in recorded if job.id not in held]
-        jobs += [
-            job
-            for job in held.values()
-            if (database is None or (job.database is not None and database_key(job.database) == database_key(database)))
-            and (kind is None or job.kind == kind)
-            and (state is None or job.state is state)
-            and (number is None or job.number < number)
-        ]
-        return tuple(sorted(jobs, key=lambda job: -job.number)[: max(limit, 0)])
+        """See :meth:`tabvault.jobs.runner.known_jobs.KnownJobs.list`."""
+        return self._known.list(database=database, kind=kind, state=state, limit=limit, before=before)
 
     def cancel(self, job_id: str) -> Job:
         """
-        Ask for the end of a job: a queued one ends here, a running one at its next progress.
+        Ask for the end of a job: a queued one ends here, a running one at its next progress, or at once while it waits
+        for storage over a network. What publishes there is waited for (:mod:`tabvault.storage.remote.patience`).
 
         Returns:
             The job as it is now: one that had ended as it was; a running one may still succeed, past its last progress.
@@ -256,8 +218,7 @@ class JobRunner:
             JobNotFoundError: there is none.
             StorageError: the records cannot be read.
         """
-        with self._changed:
-            task = self._tasks.get(job_id)
+        task = self._known.task(job_id)
         if task is None:
             return self.get(job_id)
         if self._turns.take(task):
@@ -297,12 +258,11 @@ class JobRunner:
     ) -> tuple[Job, ...]:
         for task in self._turns.shut():
             self._end(task, interruption())
-        with self._changed:
-            if not self._changed.wait_for(lambda: not self._tasks, timeout_s):
-                for task in self._tasks.values():
-                    task.context.stop(interruption())
-                self._changed.wait_for(lambda: not self._tasks, stop_timeout_s)
-        self._save_unsaved()
+        if not self._known.wait_for_no_task(timeout_s):
+            for task in self._known.tasks():
+                task.context.stop(interruption())
+            self._known.wait_for_no_task(stop_timeout_s)
+        self._known.save_unsaved()
         return self.active()
 
     def subscribe(self, callback: Callable[[JobEvent], object]) -> Callable[[], None]:
@@ -330,9 +290,8 @@ class JobRunner:
             )
             context = JobContext(job.id, lambda progress, begins: self._tell(task, progress, begins=begins))
             task = Task(job, work, on_end, is_waited_for, context)
-            with self._changed:
-                self._tasks[job.id] = task
-        self._save_unsaved()
+            self._known.add(task)
+        self._known.save_unsaved()
         self._events.publish(JobEvent(JobEventKind.CREATED, job))
         if not self._turns.enter(task):
             self._end(task, interrupted() if self._is_ending else paused())
@@ -359,9 +318,10 @@ class JobRunner:
             task.job = job
             task.saved_s = time.monotonic()
             self._events.publish(JobEvent(JobEventKind.BEGAN, job))
-            task.value = task.work(task.context)
+            with stopped_by(task.context.stopped):
+                task.value = task.work(task.context)
         except BaseException as error:  # noqa: BLE001 - the edge of a thread; run() raises it again
-            self._end(task, error)
+            self._end(task, task.context.cause_of(error))
         else:
             self._end(task, None)
 
@@ -383,7 +343,7 @@ class JobRunner:
             _log.error("job %s failed by a mistake of the program", task.job.id, exc_info=error)
         job = replace(task.job, state=outcome.state, result=outcome.result, error=outcome.error, finished=self._clock())
         try:
-            self._save(job)
+            self._known.save_end(job)
             task.job = job
             if task.on_end is not None:
                 task.on_end(job)
@@ -392,32 +352,7 @@ class JobRunner:
         finally:
             task.job = job
             self._events.publish(JobEvent(JobEventKind.ENDED, job))
-            with self._changed:
-                del self._tasks[job.id]
-                self._changed.notify_all()
+            self._known.forget(task)
             task.decided.set()
             if task.has_turn:
                 self._turns.give_back()
-
-    def _save(self, job: Job) -> None:
-        try:
-            self._records.save(job)
-        except TabvaultError as error:
-            _log.warning("the end of job %s cannot be recorded now: %s", job.id, error)
-            with self._changed:
-                self._unsaved[job.id] = job
-
-    def _save_unsaved(self) -> None:
-        with self._changed:
-            unsaved = tuple(self._unsaved.values())
-        for job in unsaved:
-            try:
-                self._records.save(job)
-            except TabvaultError:
-                return
-            with self._changed:
-                self._unsaved.pop(job.id, None)
-
-    def _held(self) -> dict[str, Job]:
-        """What is known better here than in the records, by id. The lock is held."""
-        return {**self._unsaved, **{task.job.id: task.job for task in self._tasks.values()}}

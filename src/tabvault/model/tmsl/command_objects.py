@@ -84,12 +84,13 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """``refresh``: *type* is a word of TMSL, such as ``full``."""
+    """``refresh``: *type* is a word of TMSL, such as ``full``; *keep_calculated* is no member of Microsoft's schema."""
 
     type: str
     objects: tuple[ObjectPath, ...]
     apply_refresh_policy: bool | None = None
     effective_date: datetime.datetime | None = None
+    keep_calculated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,11 +256,18 @@ def _refresh(body: Any, place: str) -> Refresh:
         "type": lambda value, place: scalars.word(value, REFRESH_TYPE.words, place),
         "applyRefreshPolicy": _flag,
         "effectiveDate": scalars.time,
+        "keepCalculated": _flag,
         "objects": _objects,
         "overrides": _no_overrides,
     }
     read = _fields(body, place, readers, "type", "objects")
-    return Refresh(read["type"], read["objects"], read.get("applyRefreshPolicy"), read.get("effectiveDate"))
+    return Refresh(
+        read["type"],
+        read["objects"],
+        read.get("applyRefreshPolicy"),
+        read.get("effectiveDate"),
+        keep_calculated=bool(read.get("keepCalculated")),
+    )
 
 
 def _objects(value: Any, place: str) -> tuple[ObjectPath, ...]:

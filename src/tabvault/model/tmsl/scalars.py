@@ -63,7 +63,7 @@ def text(value: Any, place: str) -> str:
 
 def boolean(value: Any, place: str, *, or_text: bool = False) -> bool:
     """True or false; with *or_text* also the strings that say so."""
-    if or_text and value in {"true", "false"}:
+    if or_text and isinstance(value, str) and value in {"true", "false"}:
         return bool(value == "true")
     if not isinstance(value, bool):
         raise wrong_kind(value, "true or false", place)

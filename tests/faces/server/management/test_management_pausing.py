@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,28 @@ def test_a_paused_server_refuses_xmla_and_jobs_and_goes_on_with_all_else(local: 
     assert alice.post("/api/databases/shop/verifications", json={}).status_code == 202
 
 
+def test_a_paused_server_says_so_and_since_when(local: LocalServer, alice: httpx.Client):
+    def shown() -> tuple[dict[str, Any], dict[str, Any]]:
+        ready = alice.get("/readyz")
+        assert ready.status_code == 200
+        return ready.json(), alice.get("/api/server").json()
+
+    before = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    assert asked(local, "suspend").status_code == 200
+    ready, server = shown()
+    assert (ready["ready"], ready["state"]) == (True, "paused")
+    assert (server["state"], server["paused"]) == ("paused", True)
+    since = datetime.datetime.fromisoformat(server["paused_since"])
+    assert before <= since <= datetime.datetime.now(datetime.UTC)
+    assert datetime.datetime.fromisoformat(ready["paused_since"]) == since.replace(microsecond=0)
+    assert asked(local, "suspend").status_code == 200
+    assert shown()[1]["paused_since"] == server["paused_since"]  # it was paused already
+    assert asked(local, "resume").status_code == 200
+    ready, server = shown()
+    assert ready == {"ready": True, "state": "running", "databases": 1}
+    assert (server["state"], server["paused"], server["paused_since"]) == ("running", False, None)
+
+
 def test_who_is_not_let_in_does_not_hear_that_the_server_is_paused(local: LocalServer, alice: httpx.Client):
     asked(local, "suspend")
     answer = local.client(None).post("/xmla", content=SESSION, headers={"Content-Type": "text/xml"})
@@ -148,6 +171,7 @@ def test_a_paused_server_is_paused_when_it_starts_again(tmp_path: Path):
         service.management.suspend(owner, 0.0)
     with Service(tmp_path / "data") as service:
         assert service.pausing.is_paused
+        assert service.pausing.since is None  # nobody wrote it down
         with pytest.raises(ServerPausedError, match=PAUSED):
             service.runner.submit(JobKind.VERIFY, None, **ABOUT, work=lambda _: None)
         service.management.resume(owner)

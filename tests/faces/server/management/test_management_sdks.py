@@ -19,6 +19,7 @@ from azure.mgmt.core import ARMPipelineClient
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 from azure.mgmt.resource.resources import ResourceManagementClient
 
+from certificates import make_certificate
 from conftest import REPOSITORY, missing, program
 from faces.server.management.managed_server import (
     APPLICATION,
@@ -31,8 +32,7 @@ from faces.server.management.managed_server import (
     TENANT,
     Issuer,
     Managed,
-    issuing,
-    make_certificate,
+    entra,
     managed_server,
 )
 from tabvault.faces.server.management import answers
@@ -56,7 +56,7 @@ ADMINISTRATORS = ["alice", f"app:{APPLICATION}@{TENANT}"]
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
-    with issuing(make_certificate(tmp_path_factory.mktemp("issuer"))) as issuer:
+    with entra(make_certificate(tmp_path_factory.mktemp("issuer"))) as issuer:
         yield issuer
 
 

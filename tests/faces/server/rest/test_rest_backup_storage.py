@@ -152,7 +152,7 @@ def test_an_account_that_backups_go_to_stays(client, container: Container):
     body = {"name": "contoso", "credential": {"type": "container_url", "url": url}}
     assert client.post("/api/storage/accounts", json=body).status_code == 201
     assert client.put("/api/storage", json=settings("contoso", container.name)).status_code == 200
-    assert refusal(client.delete("/api/storage/accounts/CONTOSO")) == (409, "conflict")
+    assert refusal(client.delete("/api/storage/accounts/CONTOSO")) == (409, "storage_account_in_use")
     assert client.put("/api/storage", json=settings("storage", "backups")).status_code == 200
     assert client.delete("/api/storage/accounts/CONTOSO").status_code == 204
     assert refusal(client.delete("/api/storage/accounts/contoso")) == (404, "storage_not_found")

@@ -15,8 +15,8 @@ from schemathesis.config import SchemathesisConfig
 
 from faces.server.servers import ADMINISTRATOR, running_server
 from tabvault.faces.server import metrics
+from tabvault.faces.server.rest.action_table import ACTIONS, PREFIX
 from tabvault.faces.server.rest.openapi import openapi_document
-from tabvault.faces.server.rest.routes import ACTIONS, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ import schemathesis
 from conftest import sample_path
 from faces.server.servers import running_server
 from faces.server.services import local_server
+from tabvault.faces.server.rest.action_table import ACTIONS, PREFIX
 from tabvault.faces.server.rest.openapi import openapi_document
-from tabvault.faces.server.rest.routes import ACTIONS, PREFIX
 from tabvault.jobs.runner.exclusion import JobKind
 from tabvault.jobs.vault import Vault
 

@@ -12,9 +12,9 @@ from faces.server.servers import ADMINISTRATOR
 from faces.server.services import STRANGER, local_server
 from tabvault import errors
 from tabvault.faces.server.rest.action import Content
+from tabvault.faces.server.rest.action_table import ACTIONS, PREFIX
 from tabvault.faces.server.rest.openapi import openapi_document
 from tabvault.faces.server.rest.problems import HTTP_CODES, HttpError, problem_response, title_of
-from tabvault.faces.server.rest.routes import ACTIONS, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +117,8 @@ BODIES = {
     "RefreshBody": {},
     "CredentialRequest": {"user": "reader", "password": "x"},
     "FolderRequest": {"folder": "/nothing/there"},
+    "SourceLimitsRequest": {"direct_query_row_count_max": 5},
+    "AuditCheckRequest": {},
 }
 """What could be done, by him who may."""
 

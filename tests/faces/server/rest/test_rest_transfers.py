@@ -47,6 +47,12 @@ def begin(client: httpx.Client, name: str, byte_count: int, **headers) -> httpx.
     return client.post(f"{HERE}/{name}", headers={"Upload-Length": str(byte_count), **headers})
 
 
+def forget_uploads(local: LocalServer) -> None:
+    """What earlier tests began takes room."""
+    for upload in local.service.transfers._spool.all():
+        local.service.transfers._spool.remove(upload.record.id)
+
+
 def append(client: httpx.Client, place: str, offset: int, content, **headers) -> httpx.Response:
     return client.patch(place, content=content, headers={**PARTIAL, "Upload-Offset": str(offset), **headers})
 
@@ -302,6 +308,7 @@ def test_an_abandoned_upload_expires_after_a_week(local, monkeypatch):
 
 
 def test_an_upload_over_the_room_that_there_is_is_refused_at_its_beginning(local, monkeypatch):
+    forget_uploads(local)
     spool = type(local.service.transfers._spool)
     monkeypatch.setattr(spool, "free_byte_count", lambda _self: operations.RESERVED_BYTE_COUNT + 1000)
     refused = begin(local.client(), "large.abf", 1001)
@@ -310,6 +317,7 @@ def test_an_upload_over_the_room_that_there_is_is_refused_at_its_beginning(local
 
 
 def test_on_one_disk_an_upload_needs_room_for_itself_and_for_the_file(local, monkeypatch):
+    forget_uploads(local)
     put(local, "made.abf", b"the container is there")
     store, spool = type(local.service.vault.store), type(local.service.transfers._spool)
     for kind in (store, spool):
@@ -317,9 +325,31 @@ def test_on_one_disk_an_upload_needs_room_for_itself_and_for_the_file(local, mon
     refused = begin(local.client(), "large.abf", 501)
     assert (refused.status_code, refused.json()["code"]) == (507, "storage_disk_full")
     assert begin(local.client(), "fits.abf", 500).status_code == 201
+    forget_uploads(local)
     elsewhere = property(lambda _self: False)
     monkeypatch.setattr(type(local.service.vault.storage), "shares_disk", elsewhere)
     assert begin(local.client(), "fits.abf", 1000).status_code == 201
+
+
+def test_what_unfinished_uploads_will_still_bring_is_no_room(local, monkeypatch):
+    forget_uploads(local)
+    client = local.client()
+    put(local, "made.abf", b"the container is there")
+    begun = [begin(client, f"promised{number}.abf", 1000).headers["Location"] for number in range(2)]
+    append(client, begun[0], 0, bytes(600))
+    # On the one disk: 1,400 bytes to come and two files of 1,000, then twice the 100 of the new one.
+    store, spool = type(local.service.vault.store), type(local.service.transfers._spool)
+    for kind, needed in [(store, 3600), (spool, 1500)]:
+        with monkeypatch.context() as patched:
+            patched.setattr(kind, "free_byte_count", lambda _self, n=needed: operations.RESERVED_BYTE_COUNT + n - 1)
+            refused = begin(client, "more.abf", 100)
+            assert (refused.status_code, refused.json()["code"]) == (507, "storage_disk_full")
+            assert "unfinished uploads" in refused.json()["detail"]
+            patched.setattr(kind, "free_byte_count", lambda _self, n=needed: operations.RESERVED_BYTE_COUNT + n)
+            accepted = begin(client, "more.abf", 100)
+            assert accepted.status_code == 201
+            client.delete(accepted.headers["Location"])
+    forget_uploads(local)
 
 
 @pytest.mark.parametrize(
@@ -481,7 +511,7 @@ def test_an_address_without_a_rule_is_refused_before_anybody_is_asked_who_he_is(
                 ("GET", "/api/uploads"),
             ):
                 refused = outside.request(method, path, auth=None, headers=OCTETS)
-                assert (refused.status_code, refused.json()["code"]) == (403, "access_not_authorized"), path
+                assert (refused.status_code, refused.json()["code"]) == (403, "access_storage_network"), path
                 assert address in refused.json()["detail"]
                 assert address in refused.json()["hint"]
             assert outside.get("/api/databases").status_code == 200, "the rest is the firewall's"

@@ -111,18 +111,19 @@ def begin_session() -> bytes:
     return in_header(BEGIN_SESSION, "<Statement/>")
 
 
-def in_session(session_id: str, command: str, *, name: str = "Session") -> bytes:
+def in_session(session_id: str, command: str, *, name: str = "Session", catalog: str | None = None) -> bytes:
     return in_header(
         f'<XA:{name} soap:mustUnderstand="1" SessionId="{session_id}" xmlns:soap="{SOAP}" '
         'xmlns:XA="urn:schemas-microsoft-com:xml-analysis" />',
         command,
+        properties="" if catalog is None else f"<Catalog>{catalog}</Catalog>",
     )
 
 
-def in_header(header: str, command: str) -> bytes:
+def in_header(header: str, command: str, *, properties: str = "") -> bytes:
     return envelope(
         f'<Execute xmlns="urn:schemas-microsoft-com:xml-analysis"><Command>{command}</Command>'
-        "<Properties><PropertyList><Format>Tabular</Format></PropertyList></Properties></Execute>",
+        f"<Properties><PropertyList><Format>Tabular</Format>{properties}</PropertyList></Properties></Execute>",
         header,
     )
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from tabvault.errors import ObjectExistsError, ObjectNotFoundError, StoreUnavailableError
 from tabvault.faces.cli.remote.connection import quoted, unexpected
-from tabvault.formats.byte_source import check_range
-from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
+from tabvault.formats.byte_source import check_range, pieces
 from tabvault.jobs.file_details import FileDetails
+from tabvault.jobs.stored_folders import DescribedFile, StoredFolder
 from tabvault.storage.contract import ObjectInfo
 from tabvault.storage.names import check_object_name
 
@@ -156,7 +156,7 @@ class RemoteFile:
             return b""
         with self._lock:
             answer = self._answer_at(offset)
-            pieces = []
+            parts = []
             end = offset + byte_count
             while self._at < end:
                 piece = answer.read(end - self._at)
@@ -164,8 +164,12 @@ class RemoteFile:
                     self._close()
                     raise unexpected(self._connection.url)
                 self._at += len(piece)
-                pieces.append(piece)
-            return b"".join(pieces)
+                parts.append(piece)
+            return b"".join(parts)
+
+    def whole(self) -> Iterator[bytes | memoryview]:
+        """All of it; see the contract."""
+        return pieces(self)  # one request
 
     def close(self) -> None:
         """Let go of the file. Twice is allowed."""

@@ -31,7 +31,7 @@ from tabvault.jobs.database_name import STORAGE_PREFIX, check_database_name
 from tabvault.jobs.export import export_tables
 from tabvault.jobs.file_or_database import default_database_name, is_file
 from tabvault.jobs.inspect import Inspection, RoleSummary, TableSummary
-from tabvault.jobs.listing import DatabaseListing
+from tabvault.jobs.listing import DatabaseListing, DetachedListing
 from tabvault.jobs.model_creation import CreationResult, count_of, name_taken
 from tabvault.jobs.model_files import definition_of, named_places, read_model_file
 from tabvault.jobs.opening import open_backup
@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from tabvault.faces.cli.remote.connection import ServerConnection
     from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.export import ExportedFile, ExportFormat
-    from tabvault.jobs.file_catalogue import DescribedFile, StoredFolder
     from tabvault.jobs.landing import ReadWriteMode, Security
     from tabvault.jobs.processing.request import RefreshRequest
     from tabvault.jobs.progress import Progress
     from tabvault.jobs.storage_probe import Probe
+    from tabvault.jobs.stored_folders import DescribedFile, StoredFolder
     from tabvault.storage.contract import ObjectInfo
 
 _ARROW: Final = "application/vnd.apache.arrow.stream"
@@ -117,6 +117,12 @@ class RemoteVault:
                 self._built(DatabaseListing, with_times(one, "restored", "last_backup"))
                 for one in document["databases"]
             ]
+
+    def detached(self) -> list[DetachedListing]:
+        """Every database out of service."""
+        document = self._connection.get("/detached-databases")
+        with self._expected():
+            return [self._built(DetachedListing, with_times(one, "committed")) for one in document["databases"]]
 
     def database_name(self, database: str) -> str:
         """The name of the database that *database* names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from tabvault.faces.server.management.resource import (
 )
 from tabvault.faces.server.management.routes import TABLE
 from tabvault.faces.server.pausing import PAUSE_TIMEOUT_S
+from tabvault.faces.server.turns import run_at_once
 from tabvault.jobs.access.authorization import require_server_administrator
 
 if TYPE_CHECKING:
@@ -222,7 +224,7 @@ class ManagementCall:
 
     async def _begun(self, state: str, work: Callable[[], object]) -> Response:
         operation = self.operations.begin(self.values["group"], state, work)
-        await run_in_threadpool(operation.done.wait, ENDED_WITHIN_S)
+        await run_at_once(partial(operation.done.wait, ENDED_WITHIN_S))
         if operation.ended is None:
             document = await self._document(doing=state)
             return JSONResponse(document, 202, self._polling(operation, document["location"]))

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from tabvault.faces.server.rest.models import NoParameters
+from tabvault.faces.server.waiting_client import WaitingClient
 from tabvault.jobs.operations.administration import Administration
 from tabvault.jobs.operations.job_access import JobAccess
 
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
 
     from tabvault.faces.server.service import Service
     from tabvault.faces.server.storage_turns import StorageTurns
+    from tabvault.faces.server.turns import Turns
     from tabvault.jobs.operations.caller import Caller
     from tabvault.jobs.operations.files import Files
     from tabvault.jobs.operations.transfers import Transfers
 
 BODY_BYTE_COUNT_MAX: Final = 1 << 20
 """Far more than most requests need; the longest of them is a firewall with all its rules."""
+
+LOCATION: Final = {"Location": "Where it is."}
+"""The header of an answer about something new."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler: TypeAlias = "Callable[[Call[Any, Any]], Any]"
@@ -53,6 +58,11 @@ class Call(Generic[BodyT, QueryT]):
     query: QueryT
 
     @cached_property
+    def client(self) -> WaitingClient:
+        """Waits for the answer."""
+        return WaitingClient()
+
+    @cached_property
     def administration(self) -> Administration:
         """Of the server."""
         return Administration(self.service.vault, self.service.access, self.service.audit)
@@ -71,6 +81,12 @@ class Call(Generic[BodyT, QueryT]):
     def storage_turns(self) -> StorageTurns:
         """Threads that may wait for the backup storage."""
         turns: StorageTurns = self.request.app.state.storage_turns
+        return turns
+
+    @property
+    def question_turns(self) -> Turns:
+        """Threads that may wait for rows."""
+        turns: Turns = self.request.app.state.question_turns
         return turns
 
     @cached_property
@@ -113,6 +129,7 @@ class Action:
         body_byte_count_max: how long a JSON body may be.
         is_transfer: whether it is about files of the backup storage: its network rules are asked first then.
         asks_storage: whether it may have to wait for the backup storage, as every transfer may.
+        asks_rows: whether it may have to wait for rows, or for a data source.
     """
 
     method: Method
@@ -127,3 +144,4 @@ class Action:
     body_byte_count_max: int = BODY_BYTE_COUNT_MAX
     is_transfer: bool = False
     asks_storage: bool = False
+    asks_rows: bool = False

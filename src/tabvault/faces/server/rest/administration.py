@@ -7,26 +7,28 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tabvault.errors import RequestError
-from tabvault.faces.server.rest import answers
+from tabvault.faces.server.rest import access_answers
 from tabvault.faces.server.rest.action import Answer, Call
-from tabvault.faces.server.rest.models import (
-    AuditParameters,
-    FirewallRequest,
-    KeyRequest,
-    NoParameters,
-    PasswordRequest,
-    ProviderRequest,
-    ProvidersRequest,
-    RuleRequest,
-    UserChangeRequest,
-    UserRequest,
-    UsersKeysParameters,
-)
+from tabvault.faces.server.rest.models import NoParameters
 from tabvault.faces.server.rest.problems import HttpError
+from tabvault.storage.server_state.audit_chain import NotedLine
 from tabvault.storage.server_state.firewall_rules import FirewallRule, FirewallSettings
 from tabvault.storage.server_state.identity_providers import IdentityProvider
 
 if TYPE_CHECKING:
+    from tabvault.faces.server.rest.access_models import (
+        AuditCheckRequest,
+        AuditParameters,
+        FirewallRequest,
+        KeyRequest,
+        PasswordRequest,
+        ProviderRequest,
+        ProvidersRequest,
+        RuleRequest,
+        UserChangeRequest,
+        UserRequest,
+        UsersKeysParameters,
+    )
     from tabvault.storage.server_state.accounts import ApiKeyRecord, UserRecord
 
 Plain = Call[None, NoParameters]
@@ -36,7 +38,18 @@ def audit(call: Call[None, AuditParameters]) -> Answer:
     """Show lines of the audit log, the latest first. For server administrators."""
     query = call.query
     lines = call.administration.audit_lines(call.caller, since=query.since, until=query.until, limit=query.limit)
-    return Answer(answers.AuditLines(lines=[answers.AuditLine.model_validate(line) for line in lines]))
+    return Answer(access_answers.AuditLines(lines=[access_answers.AuditLine.model_validate(line) for line in lines]))
+
+
+def check_audit(call: Call[AuditCheckRequest, NoParameters]) -> Answer:
+    """
+    Read the whole audit log, and check that its lines are those that were written. For server administrators.
+
+    A chain that is broken is told in the answer, and no error of this request.
+    """
+    noted = call.body.noted
+    line = None if noted is None else NotedLine(noted.sequence, noted.digest)
+    return Answer(access_answers.AuditCheck.model_validate(call.administration.check_audit(call.caller, line)))
 
 
 # ---- users
@@ -45,7 +58,7 @@ def audit(call: Call[None, AuditParameters]) -> Answer:
 def users(call: Plain) -> Answer:
     """List the users. For server administrators."""
     found = call.administration.users(call.caller)
-    return Answer(answers.Users(users=[answers.User.model_validate(user) for user in found]))
+    return Answer(access_answers.Users(users=[access_answers.User.model_validate(user) for user in found]))
 
 
 def create_user(call: Call[UserRequest, NoParameters]) -> Answer:
@@ -60,7 +73,7 @@ def create_user(call: Call[UserRequest, NoParameters]) -> Answer:
         is_server_administrator=body.is_server_administrator,
     )
     location = f"/api/users/{quote(user.name, safe='')}"
-    return Answer(answers.User.model_validate(user), {"Location": location})
+    return Answer(access_answers.User.model_validate(user), {"Location": location})
 
 
 def set_password(call: Call[PasswordRequest, NoParameters]) -> Answer:
@@ -77,7 +90,7 @@ def change_user(call: Call[UserChangeRequest, NoParameters]) -> Answer:
     if not wanted:
         _refuse_last_administrator(call, user)
     call.administration.set_server_administrator(call.caller, user.name, is_server_administrator=wanted)
-    return Answer(answers.User.model_validate(_user(call)))
+    return Answer(access_answers.User.model_validate(_user(call)))
 
 
 def remove_user(call: Plain) -> Answer:
@@ -107,7 +120,7 @@ def _user(call: Call[PasswordRequest, NoParameters] | Call[UserChangeRequest, No
 def keys(call: Call[None, UsersKeysParameters]) -> Answer:
     """List the API keys, of everybody or of one user. For server administrators."""
     found = call.administration.api_keys(call.caller, call.query.owner)
-    return Answer(answers.Keys(keys=[_key(key) for key in found]))
+    return Answer(access_answers.Keys(keys=[_key(key) for key in found]))
 
 
 def create_key(call: Call[KeyRequest, NoParameters]) -> Answer:
@@ -125,7 +138,7 @@ def create_key(call: Call[KeyRequest, NoParameters]) -> Answer:
     key, secret = call.administration.create_api_key(
         call.caller, owner.name, body.name, body.scopes, databases=body.databases, expires=body.expires
     )
-    return Answer(answers.NewKey(key=_key(key), secret=secret), {"Location": f"/api/keys/{key.id}"})
+    return Answer(access_answers.NewKey(key=_key(key), secret=secret), {"Location": f"/api/keys/{key.id}"})
 
 
 def revoke_key(call: Plain) -> Answer:
@@ -137,8 +150,8 @@ def revoke_key(call: Plain) -> Answer:
     return Answer()
 
 
-def _key(key: ApiKeyRecord) -> answers.Key:
-    return answers.Key(
+def _key(key: ApiKeyRecord) -> access_answers.Key:
+    return access_answers.Key(
         id=key.id,
         name=key.name,
         owner=key.owner,
@@ -185,8 +198,8 @@ def _rule(name: str, rule: RuleRequest) -> FirewallRule:
 
 
 def _firewall(settings: FirewallSettings) -> Answer:
-    rules = [answers.Rule(name=rule.name, start=str(rule.start), end=str(rule.end)) for rule in settings.rules]
-    return Answer(answers.Firewall(enabled=settings.enabled, rules=rules))
+    rules = [access_answers.Rule(name=rule.name, start=str(rule.start), end=str(rule.end)) for rule in settings.rules]
+    return Answer(access_answers.Firewall(enabled=settings.enabled, rules=rules))
 
 
 # ---- identity providers
@@ -195,7 +208,7 @@ def _firewall(settings: FirewallSettings) -> Answer:
 def providers(call: Plain) -> Answer:
     """List the identity providers. For server administrators."""
     found = call.administration.identity_providers(call.caller)
-    return Answer(answers.Providers(providers=[_provider(provider) for provider in found]))
+    return Answer(access_answers.Providers(providers=[_provider(provider) for provider in found]))
 
 
 def set_providers(call: Call[ProvidersRequest, NoParameters]) -> Answer:
@@ -219,8 +232,8 @@ def _wanted_provider(index: int, provider: ProviderRequest) -> IdentityProvider:
         raise RequestError(error.message, path=f"providers.{index}.{error.path}", hint=error.hint) from None
 
 
-def _provider(provider: IdentityProvider) -> answers.Provider:
-    return answers.Provider(
+def _provider(provider: IdentityProvider) -> access_answers.Provider:
+    return access_answers.Provider(
         issuer=provider.issuer,
         audiences=list(provider.audiences),
         tenant=provider.tenant,

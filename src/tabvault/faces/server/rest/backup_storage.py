@@ -13,7 +13,6 @@ from urllib.parse import quote
 from tabvault.errors import RequestError, StorageError
 from tabvault.faces.server.rest import storage_answers as answers
 from tabvault.faces.server.rest.action import Answer, Call
-from tabvault.faces.server.rest.problems import HttpError
 from tabvault.storage.settings import BackupStorageSettings
 
 if TYPE_CHECKING:
@@ -102,9 +101,6 @@ def remove_account(call: Plain) -> Answer:
     What lies in it stays. One that backups go to cannot be removed.
     """
     name = call.path["name"]
-    used = call.administration.storage(call.caller).account
-    if used is not None and used.casefold() == name.casefold():
-        raise HttpError(409, f"backups go to the storage account {used}", hint="set another one first")
     call.administration.remove_storage_account(call.caller, name)
     return Answer()
 

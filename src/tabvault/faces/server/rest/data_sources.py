@@ -1,4 +1,4 @@
-"""Where databases get their rows from: their sources, the credentials of these, and the folders that may be read."""
+"""Where databases get their rows from: their sources, the credentials of these, and what may be read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         FolderRequest,
         NoOptions,
         NoParameters,
+        SourceLimitsRequest,
     )
 
 
@@ -49,6 +50,19 @@ def test(call: Call[NoOptions, NoParameters]) -> Answer:
     """Connect to a data source of a database, and ask it for nothing. For the administrators of the database."""
     call.service.operations.sources.test(call.caller, call.path["name"], call.path["source"])
     return Answer()
+
+
+def limits(call: Call[None, NoParameters]) -> Answer:
+    """Show how much queries may have of data sources. For server administrators."""
+    sources = call.service.operations.sources
+    return Answer(answers.SourceLimits(direct_query_row_count_max=sources.row_count_max(call.caller)))
+
+
+def set_limits(call: Call[SourceLimitsRequest, NoParameters]) -> Answer:
+    """Set how much queries may have of data sources, from the next query on. For server administrators."""
+    row_count_max = call.body.direct_query_row_count_max
+    call.service.operations.sources.set_row_count_max(call.caller, row_count_max)
+    return Answer(answers.SourceLimits(direct_query_row_count_max=row_count_max))
 
 
 def folders(call: Call[None, NoParameters]) -> Answer:

@@ -41,7 +41,9 @@ def server(call: Plain) -> Answer:
             version=version("tabvault"),
             engine_version=service.engine_version,
             started=service.started,
+            state="paused" if service.pausing.is_paused else "running",
             paused=service.pausing.is_paused,
+            paused_since=service.pausing.since,
             user=answers.Asker.model_validate(principal),
             storage=None if storage is None else storage_answers.Storage.model_validate(storage),
             storage_check=None if check is None else storage_answers.StorageCheck.model_validate(check),
@@ -56,6 +58,12 @@ def databases(call: Plain) -> Answer:
         _shown(call, info, permissions, store) for info, permissions in call.service.operations.visible(call.caller)
     ]
     return Answer(answers.Databases(databases=sorted(found, key=lambda one: one.name.casefold())))
+
+
+def detached(call: Plain) -> Answer:
+    """List the databases out of service, which XMLA and TMSL attach by their folders. For server administrators."""
+    found = call.service.operations.databases.detached(call.caller)
+    return Answer(answers.DetachedDatabases(databases=[answers.DetachedDatabase.model_validate(one) for one in found]))
 
 
 def database(call: Plain) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -74,6 +75,9 @@ async def _answer(request: Request, service: Service, action: Action) -> Respons
         result = await action.handler(call)
     elif action.is_transfer or action.asks_storage:
         result = await call.storage_turns.begin(action.handler, call)
+    elif action.asks_rows:
+        async with call.client.watched(request.receive):
+            result = await call.question_turns.run_for(call.client, partial(action.handler, call))
     else:
         result = await run_in_threadpool(action.handler, call)
     return _response(result, action)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from tabvault.errors import ObjectChangedError, RequestError
 from tabvault.faces.server.body import SILENCE_S_MAX
-from tabvault.faces.server.rest import answers
+from tabvault.faces.server.rest import file_answers
 from tabvault.faces.server.rest.action import Answer, Call
 from tabvault.faces.server.rest.file_headers import (
     check_not_coded,
@@ -29,7 +29,7 @@ from tabvault.faces.server.rest.jobs import password_text
 from tabvault.faces.server.rest.problems import HttpError
 from tabvault.faces.server.streamed import PiecewiseResponse
 from tabvault.formats.byte_source import PIECE_BYTE_COUNT, pieces
-from tabvault.jobs.file_catalogue import DescribedFile
+from tabvault.jobs.stored_folders import DescribedFile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from tabvault.faces.server.rest.models import FileRequest, FilesParameters, NoParameters, UploadParameters
-    from tabvault.jobs.file_catalogue import StoredFolder
+    from tabvault.jobs.stored_folders import StoredFolder
     from tabvault.storage.contract import ObjectInfo, StoredObject
 
 FILES_PATH: Final = "/api/files"
@@ -69,17 +69,17 @@ def files(call: Call[None, FilesParameters]) -> Answer:
     is_more = len(folders) > len(shown_folders) or len(behind) > room
     described = call.files.describe(call.caller, shown) if query.details else [DescribedFile(info) for info in shown]
     last = shown[-1].name if shown else shown_folders[-1].name if shown_folders else None
-    content = answers.Files(
-        folders=[answers.Folder.model_validate(folder) for folder in shown_folders],
+    content = file_answers.Files(
+        folders=[file_answers.Folder.model_validate(folder) for folder in shown_folders],
         files=[_file(file) for file in described],
         next=last if is_more else None,
     )
     return Answer(content)
 
 
-def _file(file: DescribedFile) -> answers.File:
-    details = None if file.details is None else answers.FileDetails.model_validate(file.details)
-    return answers.File.model_validate(file.info).model_copy(update={"details": details})
+def _file(file: DescribedFile) -> file_answers.File:
+    details = None if file.details is None else file_answers.FileDetails.model_validate(file.details)
+    return file_answers.File.model_validate(file.info).model_copy(update={"details": details})
 
 
 async def put(call: Call[None, UploadParameters]) -> Answer:
@@ -90,7 +90,7 @@ async def put(call: Call[None, UploadParameters]) -> Answer:
     and `If-Match` only the one with that ETag (412). With `Repr-Digest` the whole is compared before it appears.
     """
     info = await received(call, overwrite=call.query.overwrite)
-    return Answer(answers.File.model_validate(info), {"Location": f"{FILES_PATH}/{quote(info.name)}"})
+    return Answer(file_answers.File.model_validate(info), {"Location": f"{FILES_PATH}/{quote(info.name)}"})
 
 
 async def received(call: Call[Any, Any], *, overwrite: bool) -> ObjectInfo:
@@ -154,7 +154,7 @@ def inspect(call: Call[FileRequest, NoParameters]) -> Answer:
     """Show what is in a backup file, without decoding a column. For server administrators."""
     body = call.body
     found = call.files.inspect(call.caller, body.file, password_text(body.password))
-    return Answer(answers.Inspected.model_validate(found))
+    return Answer(file_answers.Inspected.model_validate(found))
 
 
 def _stated_byte_count(request: Request) -> int | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tabvault.errors import JobConflictError, JobNotFoundError
-from tabvault.faces.server.rest import answers
+from tabvault.faces.server.rest import job_answers
 from tabvault.faces.server.rest.action import Answer, Call
 from tabvault.faces.server.rest.problems import problem_response
 from tabvault.jobs.runner.exclusion import JobKind, exclude_each_other
@@ -137,7 +137,7 @@ def jobs(call: Call[None, JobsParameters]) -> Answer:
         limit=query.limit,
         before=query.before,
     )
-    return Answer(answers.Jobs(jobs=[_shown(job) for job in found]))
+    return Answer(job_answers.Jobs(jobs=[_shown(job) for job in found]))
 
 
 def job(call: Call[None, NoParameters]) -> Answer:
@@ -158,7 +158,7 @@ def jobs_of(kind: JobKind) -> Callable[[Call[None, TaskJobsParameters]], Answer]
     """Lists the jobs of *kind* on a database."""
 
     def listed(call: Call[None, TaskJobsParameters]) -> Answer:
-        return Answer(answers.Jobs(jobs=[_shown(job) for job in jobs_of_database(call, kind)]))
+        return Answer(job_answers.Jobs(jobs=[_shown(job) for job in jobs_of_database(call, kind)]))
 
     listed.__doc__ = f"List the {kind} jobs of a database, as far as one may see them."
     return listed
@@ -208,5 +208,5 @@ def job_of_database(call: Call[None, NoParameters], kind: JobKind) -> Job:
     return found
 
 
-def _shown(job: Job) -> answers.Job:
-    return answers.Job.model_validate(job)
+def _shown(job: Job) -> job_answers.Job:
+    return job_answers.Job.model_validate(job)

@@ -11,7 +11,6 @@ import re
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,18 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from tabvault.jobs.access.accounts import KEY_NAME_LENGTH_MAX, USER_NAME_LENGTH_MAX
 from tabvault.jobs.access.passwords import PASSWORD_LENGTH_MAX
-from tabvault.jobs.access.principal import Scope
 from tabvault.jobs.database_name import NAME_CHAR_COUNT_MAX
-from tabvault.jobs.landing import ReadWriteMode, Security  # noqa: TC001 - likewise
+from tabvault.jobs.landing import ReadWriteMode, Security  # noqa: TC001 - pydantic looks at annotations
 from tabvault.jobs.processing.request import PARALLELISM_DEFAULT, PARALLELISM_MAX, RefreshKind
 from tabvault.jobs.runner.exclusion import JobKind  # noqa: TC001 - likewise
 from tabvault.storage.names import NAME_CHARACTER_COUNT_MAX
-from tabvault.storage.server_state.firewall_rules import RULE_COUNT_MAX
-from tabvault.storage.server_state.identity_providers import PROVIDER_COUNT_MAX
 from tabvault.storage.server_state.job import JobState  # noqa: TC001 - likewise
-from tabvault.storage.server_state.network_rules import IP_RULE_COUNT_MAX
+from tabvault.storage.server_state.source_limits import ROW_COUNT_LIMIT
 
 QUERY_CHARACTER_COUNT_MAX: Final = 256 * 1024
 TIMEOUT_S_MAX: Final = 86_400
@@ -241,6 +236,12 @@ class FolderRequest(Body):
     folder: Folder
 
 
+class SourceLimitsRequest(Body):
+    """How much queries may have of data sources."""
+
+    direct_query_row_count_max: Annotated[int, Field(ge=1, le=ROW_COUNT_LIMIT)]
+
+
 class FolderParameters(Parameters):
     """Which folder."""
 
@@ -299,101 +300,3 @@ class UploadParameters(Parameters):
     """How a file is put."""
 
     overwrite: Flag = Field(False, description="Replace a file of that name.")
-
-
-# ---- administration
-
-
-class AuditParameters(Parameters):
-    """Which lines of the audit log."""
-
-    since: AwareDatetime | None = Field(None, description="None before this time.")
-    until: AwareDatetime | None = Field(None, description="None at or after this time.")
-    limit: Count = Field(100, ge=1, le=10_000, description="So many at most, the latest.")
-
-
-class NetworkRequest(Body):
-    """From where files may be put and got."""
-
-    public_network_access: Literal["Enabled", "Disabled"] = Field(
-        "Enabled", description="Disabled lets nobody in but the machine itself."
-    )
-    default_action: Literal["Allow", "Deny"] = Field(description="What happens to an address without a rule.")
-    ip_rules: tuple[Text, ...] = Field(
-        (), max_length=IP_RULE_COUNT_MAX, description="Addresses and CIDR ranges that are let in."
-    )
-
-
-class UserRequest(Body):
-    """A new user."""
-
-    name: str = Field(min_length=1, max_length=USER_NAME_LENGTH_MAX, pattern=r"^[^:\s]([^:]*[^:\s])?$")
-    password: Password
-    is_server_administrator: bool = False
-
-
-class UserChangeRequest(Body):
-    """What is changed of a user."""
-
-    is_server_administrator: bool
-
-
-class PasswordRequest(Body):
-    """Another password of a user."""
-
-    password: Password
-
-
-class UsersKeysParameters(Parameters):
-    """Which API keys."""
-
-    owner: str | None = Field(None, max_length=USER_NAME_LENGTH_MAX, description="Only those of this user.")
-
-
-class KeyRequest(Body):
-    """A new API key."""
-
-    owner: str = Field(min_length=1, max_length=USER_NAME_LENGTH_MAX, description="The user for whom it acts.")
-    name: str = Field(min_length=1, max_length=KEY_NAME_LENGTH_MAX)
-    scopes: tuple[Scope, ...] = Field(min_length=1, max_length=len(Scope))
-    databases: Annotated[tuple[DatabaseName, ...], Field(min_length=1, max_length=1000)] | None = Field(
-        None, description="The databases that it is good for; all if null."
-    )
-    expires: AwareDatetime | None = Field(None, description="From when on it is refused; never if null.")
-
-
-class RuleRequest(Body):
-    """A range of addresses, both ends included."""
-
-    start: str = Field(max_length=64, description="IPv4 or IPv6.")
-    end: str = Field(max_length=64, description="Of the same kind.")
-
-
-class NamedRuleRequest(RuleRequest):
-    """A firewall rule."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")
-
-
-class FirewallRequest(Body):
-    """The whole firewall."""
-
-    enabled: bool
-    rules: tuple[NamedRuleRequest, ...] = Field((), max_length=RULE_COUNT_MAX)
-
-
-class ProviderRequest(Body):
-    """An issuer of tokens (OpenID Connect)."""
-
-    issuer: Text
-    audiences: tuple[Text, ...] = Field(min_length=1, max_length=100)
-    tenant: Text | None = None
-    jwks_uri: Text | None = None
-    jwks: dict[str, Any] | None = Field(None, description="Its keys (RFC 7517), where it cannot be asked for them.")
-    administrators: tuple[Text, ...] = Field((), max_length=1000)
-
-
-class ProvidersRequest(Body):
-    """All identity providers."""
-
-    providers: tuple[ProviderRequest, ...] = Field(max_length=PROVIDER_COUNT_MAX)

@@ -49,7 +49,12 @@ def query(call: Call[QueryRequest, NoParameters]) -> PiecewiseResponse:
             pieces = csv_pieces(answer.schema, batches)
         else:
             pieces = json_pieces(answer.schema, batches, instance=instance_of(call.request))
-        return PiecewiseResponse(_closing(pieces, stack.pop_all()), media_type=media_type)
+        return PiecewiseResponse(
+            _closing(pieces, stack.pop_all()),
+            media_type=media_type,
+            in_thread=call.question_turns.run,
+            client=call.client,
+        )
 
 
 def _answer(call: Call[QueryRequest, NoParameters], stack: ExitStack) -> Answer:
@@ -62,7 +67,9 @@ def _answer(call: Call[QueryRequest, NoParameters], stack: ExitStack) -> Answer:
     reading = stack.enter_context(call.service.operations.reading(call.caller, call.path["name"]))
     sources = SourceAccess(call.service.vault.data, reading.info.id)
     if sql is not None:
-        answer = stack.enter_context(ask_in_sql(reading, sql, timeout_s=body.timeout_s, sources=sources))
+        answer = stack.enter_context(
+            ask_in_sql(reading, sql, timeout_s=body.timeout_s, sources=sources, on_asking=call.client.on_gone)
+        )
         stack.callback(answer.cancel)
         return answer
     assert body.dax is not None, "one of the three is there"
@@ -75,6 +82,7 @@ def _answer(call: Call[QueryRequest, NoParameters], stack: ExitStack) -> Answer:
         hidden_columns=permissions.hidden_columns,
         sources=sources,
         timeout_s=body.timeout_s,
+        on_asking=call.client.on_gone,
     )
     stack.callback(answer.cancel)
     return _within(answer, body.timeout_s)
@@ -104,5 +112,13 @@ def _within(answer: Answer, timeout_s: float) -> Answer:
 
 
 def _closing(pieces: Generator[bytes, None, None], resources: ExitStack) -> Generator[bytes, None, None]:
-    with resources:
-        yield from pieces
+    """The same pieces; *resources* are let go of at their end, or when nobody wants more, not even the first."""
+
+    def closing() -> Generator[bytes, None, None]:
+        with resources:
+            yield b""
+            yield from pieces
+
+    begun = closing()
+    next(begun)  # one that was never begun would not come to its end either
+    return begun

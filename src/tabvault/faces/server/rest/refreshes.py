@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
 from tabvault.errors import CommandNotSupportedError, JobConflictError
-from tabvault.faces.server.rest import answers
+from tabvault.faces.server.rest import job_answers
 from tabvault.faces.server.rest.action import Answer, Call
 from tabvault.faces.server.rest.jobs import conflict, job_of_database, jobs_of_database
 from tabvault.jobs.operations.refreshes import target_parts
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tabvault.faces.server.rest.models import NoParameters, RefreshBody, TaskJobsParameters
     from tabvault.storage.server_state.job import Job
 
-_STATUSES: Final[dict[JobState, answers.RefreshStatus]] = {
+_STATUSES: Final[dict[JobState, job_answers.RefreshStatus]] = {
     JobState.QUEUED: "notStarted",
     JobState.RUNNING: "inProgress",
     JobState.SUCCEEDED: "succeeded",
@@ -68,7 +68,7 @@ def refresh(call: Call[RefreshBody, NoParameters]) -> Answer | Response:
 
 def refreshes(call: Call[None, TaskJobsParameters]) -> Answer:
     """List the refreshes of a database, as far as one may see them, the latest first."""
-    return Answer(answers.Refreshes([_shown(job) for job in jobs_of_database(call, JobKind.REFRESH)]))
+    return Answer(job_answers.Refreshes([_shown(job) for job in jobs_of_database(call, JobKind.REFRESH)]))
 
 
 def refresh_of(call: Call[None, NoParameters]) -> Answer:
@@ -85,18 +85,20 @@ def cancel(call: Call[None, NoParameters]) -> Answer:
     return Answer(_shown(call.jobs.cancel(call.caller, job_of_database(call, JobKind.REFRESH).id)))
 
 
-def _shown(job: Job) -> answers.Refresh:
+def _shown(job: Job) -> job_answers.Refresh:
     status = _STATUSES[job.state]
     type_ = str(job.options.get("type") or "")
-    return answers.Refresh(
-        **answers.Job.model_validate(job).model_dump(),
+    return job_answers.Refresh(
+        **job_answers.Job.model_validate(job).model_dump(),
         refreshId=job.id,
         startTime=job.started or job.created,
         endTime=job.finished,
         type=type_,
         currentRefreshType=type_,
         status=status,
-        objects=[answers.RefreshObject(table=table, partition=part, status=status) for table, part in _objects(job)],
+        objects=[
+            job_answers.RefreshObject(table=table, partition=part, status=status) for table, part in _objects(job)
+        ],
         messages=list(_messages(job)),
     )
 
@@ -114,7 +116,7 @@ def _objects(job: Job) -> Iterator[tuple[str, str | None]]:
         yield target_parts(str(text))
 
 
-def _messages(job: Job) -> Iterator[answers.RefreshMessage]:
+def _messages(job: Job) -> Iterator[job_answers.RefreshMessage]:
     if job.error is not None:
         yield _message(job.error.message, "Error", job.error.code)
     warnings = job.result.get("warnings") if isinstance(job.result, dict) else None
@@ -122,5 +124,5 @@ def _messages(job: Job) -> Iterator[answers.RefreshMessage]:
         yield _message(str(warning), "Warning", None)
 
 
-def _message(text: str, type_: Literal["Error", "Warning"], code: str | None) -> answers.RefreshMessage:
-    return answers.RefreshMessage(message=text, type=type_, code=code)
+def _message(text: str, type_: Literal["Error", "Warning"], code: str | None) -> job_answers.RefreshMessage:
+    return job_answers.RefreshMessage(message=text, type=type_, code=code)

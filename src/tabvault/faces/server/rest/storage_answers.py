@@ -33,12 +33,17 @@ class StorageFinding(Content):
 
 
 class UnfinishedUpload(Content):
-    """An upload that was begun and not published. Null is what the storage does not tell."""
+    """
+    An upload that was begun and not published. Null is what the storage does not tell.
+
+    One that is not ours (`is_ours`) was not begun by this server; it is never resumed or ended.
+    """
 
     name: str
     byte_count: int | None
     block_count: int | None
     begun: Moment | None
+    is_ours: bool | None
 
 
 class StorageCheck(Content):
@@ -103,3 +108,12 @@ class StorageContainers(Content):
     """Containers, by name."""
 
     containers: list[StorageContainer]
+
+
+class StorageNetwork(Content):
+    """From where files may be put and got; `words` are those of the portal of Azure. The machine itself always may."""
+
+    public_network_access: Literal["Enabled", "Disabled"]
+    default_action: Literal["Allow", "Deny"]
+    ip_rules: list[str]
+    words: str

@@ -16,6 +16,7 @@ from tabvault.storage.account_credentials import (
     ManagedIdentity,
     ServicePrincipal,
 )
+from tabvault.storage.server_state.network_rules import IP_RULE_COUNT_MAX
 
 SECRET_LENGTH_MAX: Final = 16_384
 """The longest are URLs with a SAS that names a person, some hundred characters."""
@@ -161,3 +162,15 @@ class ContainerRequest(Body):
     """A new container."""
 
     name: _ContainerName
+
+
+class NetworkRequest(Body):
+    """From where files may be put and got."""
+
+    public_network_access: Literal["Enabled", "Disabled"] = Field(
+        "Enabled", description="Disabled lets nobody in but the machine itself."
+    )
+    default_action: Literal["Allow", "Deny"] = Field(description="What happens to an address without a rule.")
+    ip_rules: tuple[Text, ...] = Field(
+        (), max_length=IP_RULE_COUNT_MAX, description="Addresses and CIDR ranges that are let in."
+    )

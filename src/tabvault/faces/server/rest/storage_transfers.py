@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from tabvault.errors import RequestError
-from tabvault.faces.server.rest import answers, files
+from tabvault.faces.server.rest import file_answers, files, storage_answers
 from tabvault.faces.server.rest.action import Answer, Call
 from tabvault.faces.server.rest.file_headers import check_not_coded, conditions, digest, quoted_etag
 from tabvault.faces.server.rest.problems import HttpError
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from tabvault.faces.server.rest.models import NetworkRequest, NoParameters
+    from tabvault.faces.server.rest.models import NoParameters
+    from tabvault.faces.server.rest.storage_models import NetworkRequest
     from tabvault.storage.server_state.upload_spool import UploadRecord
 
 PARTIAL: Final = "application/partial-upload"
@@ -75,7 +76,7 @@ async def put(call: Plain) -> Answer:
     await call.storage_turns.begin(call.transfers.check_container, call.caller, call.path["container"])
     info = await files.received(call, overwrite=True)
     headers = {"Location": _location(call.path["container"], info.name), "ETag": quoted_etag(info.etag)}
-    return Answer(answers.File.model_validate(info), headers)
+    return Answer(file_answers.File.model_validate(info), headers)
 
 
 def get(call: Plain) -> Response:
@@ -125,7 +126,7 @@ def begin(call: Plain) -> Answer:
 def uploads(call: Plain) -> Answer:
     """List the uploads that are on their way, and those that are through. For server administrators."""
     records = call.transfers.all(call.caller)
-    return Answer(answers.Uploads(uploads=[answers.Upload.model_validate(record) for record in records]))
+    return Answer(file_answers.Uploads(uploads=[file_answers.Upload.model_validate(record) for record in records]))
 
 
 def upload(call: Plain) -> Answer:
@@ -191,7 +192,7 @@ def set_network(call: Call[NetworkRequest, NoParameters]) -> Answer:
 
 
 def _network(rules: NetworkRules) -> Answer:
-    content = answers.StorageNetwork(
+    content = storage_answers.StorageNetwork(
         public_network_access=rules.public_network_access,
         default_action=rules.default_action,
         ip_rules=[network_text(network) for network in rules.ip_rules],
@@ -226,7 +227,7 @@ def _headers(record: UploadRecord) -> Mapping[str, str]:
 
 
 def _upload(record: UploadRecord, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(answers.Upload.model_validate(record), {**_headers(record), **(headers or {})})
+    return Answer(file_answers.Upload.model_validate(record), {**_headers(record), **(headers or {})})
 
 
 def _location(container: str, name: str) -> str:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tabvault.faces.server.service import Service
+    from tabvault.faces.server.waiting_client import WaitingClient
     from tabvault.faces.server.xmla.sessions import Session
     from tabvault.formats.xmla.request import Execute, Request
     from tabvault.jobs.operations.caller import Caller
 
 
 def answer(
-    service: Service, caller: Caller, request: Request, loop: asyncio.AbstractEventLoop
+    service: Service, caller: Caller, request: Request, loop: asyncio.AbstractEventLoop, client: WaitingClient
 ) -> Iterator[bytes] | OpenAnswer:
     """
     Do what *request* asks.
@@ -36,6 +37,7 @@ def answer(
         caller: who asks.
         request: what.
         loop: the event loop that will send the events of a subscription.
+        client: waits for the answer.
 
     Raises:
         TabvaultError: it cannot be done; becomes a fault.
@@ -56,16 +58,16 @@ def answer(
             return discover_answer(session_id, discover(service, session, caller, operation))
         if isinstance(operation.command, Subscribe):
             return subscribe(service, session, operation.command, loop)
-        results = execute(service, session, caller, operation)
+        results = execute(service, session, caller, operation, client)
         return execute_answer(session_id, results, is_batch=_has_several_results(operation))
     except BaseException:
         if header.begin:  # a fault does not tell its id: nobody could go on with it, or end it
-            service.sessions.end(session.id, caller)
+            service.sessions.end(session.id, caller, client=client)
         raise
     finally:
         if header.end and header.id is not None:
             service.traces.end_session(session.id)
-            service.sessions.end(header.id, caller)
+            service.sessions.end(header.id, caller, client=client)
 
 
 def _has_several_results(operation: Execute) -> bool:

@@ -8,7 +8,7 @@ with them (a backup, a restore, a drop) is refused there, unless it is the only 
 from __future__ import annotations
 
 import datetime
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,13 @@ from tabvault.faces.server.xmla.sessions import RunningCommand, Transaction
 from tabvault.faces.server.xmla.statements import execute_statement
 from tabvault.formats.xmla import commands as xmla
 from tabvault.model.changes.row_changes import row_changes
+from tabvault.model.tmsl.commands import is_command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tabvault.faces.server.service import Service
+    from tabvault.faces.server.waiting_client import WaitingClient
     from tabvault.faces.server.xmla.sessions import Session
     from tabvault.formats.xmla.request import Execute
     from tabvault.jobs.operations.caller import Caller
@@ -34,9 +36,18 @@ if TYPE_CHECKING:
 _UNDOABLE = (xmla.ObjectChanges, xmla.SequencePoint, xmla.Discover, xmla.Statement)
 
 
-def execute(service: Service, session: Session, caller: Caller, operation: Execute) -> list[Result]:
+def execute(
+    service: Service, session: Session, caller: Caller, operation: Execute, client: WaitingClient
+) -> list[Result]:
     """
     Do what *operation* says.
+
+    Args:
+        service: of the server.
+        session: in which it is asked.
+        caller: who asks.
+        operation: what.
+        client: waits for the rows; when it is gone, what computes them is stopped.
 
     Returns:
         A result per command of a Batch, or the one of the command.
@@ -50,13 +61,16 @@ def execute(service: Service, session: Session, caller: Caller, operation: Execu
     if isinstance(command, xmla.Cancel | xmla.Unsubscribe):
         # These come while another command runs in the session, and are not what it is doing.
         return [_simple(service, session, caller, command, operation.properties)]
-    running = RunningCommand(type(command).__name__, datetime.datetime.now(datetime.UTC))
+    running = RunningCommand(type(command).__name__, datetime.datetime.now(datetime.UTC), client)
     session.running.append(running)
+    if not _changes(command):
+        client.on_gone(running.stop_questions)
     session.command_count += 1
     session.last_command, session.last_command_started = running.text, running.begun
     trace = CommandTrace(service, session, caller, command)
     trace.begin()
     try:
+        service.pausing.check()  # now that a pause that begins later sees the command, and cancels it
         if isinstance(command, xmla.Batch):
             results = _batch(service, session, caller, command, operation.properties)
         else:
@@ -71,6 +85,15 @@ def execute(service: Service, session: Session, caller: Caller, operation: Execu
     else:
         _end(session, running, trace, None)
     return results
+
+
+def _changes(command: xmla.Command) -> bool:
+    """Whether it changes something: then all of it goes on, questions of the same Batch too, whoever waits for it."""
+    parts: tuple[xmla.BatchedCommand, ...] = command.commands if isinstance(command, xmla.Batch) else (command,)
+    return not all(
+        isinstance(part, xmla.Discover) or (isinstance(part, xmla.Statement) and not is_command(part.text))
+        for part in parts
+    )
 
 
 def _end(session: Session, running: RunningCommand, trace: CommandTrace, error: Exception | None) -> None:
@@ -93,18 +116,36 @@ def _batch(
     if len(discovers) == len(batch.commands):
         return [Result(rows) for rows in discover_all(service, session, caller, discovers, properties)]
     if not any(isinstance(command, xmla.ObjectChanges) for command in batch.commands):
-        return [_simple(service, session, caller, command, properties) for command in batch.commands]
-    results: list[Result] = []
+        return _kept(_simple(service, session, caller, command, properties) for command in batch.commands)
     groups = [list(group) for _, group in groupby(batch.commands, _done_with)]
     # Changes of one group are all or none by themselves.
     changing_count = sum(isinstance(group[0], xmla.ObjectChanges) for group in groups)
     with tasks.together(service, session, caller) if batch.transaction and changing_count > 1 else nullcontext():
-        for group in groups:
-            if len(group) > 1:
-                results += _changed_together(service, session, caller, group)
-            else:
-                results.append(_simple(service, session, caller, group[0], properties))
-    return results
+        return _kept(result for group in groups for result in _grouped(service, session, caller, group, properties))
+
+
+def _kept(results: Iterator[Result]) -> list[Result]:
+    """All of *results*; where one fails, what the rows before it hold open is let go of, for nobody reads them."""
+    found = []
+    with ExitStack() as opened:
+        for result in results:
+            found.append(result)
+            if result.rows is not None:
+                opened.callback(result.rows.resources.close)
+        opened.pop_all()
+    return found
+
+
+def _grouped(
+    service: Service,
+    session: Session,
+    caller: Caller,
+    group: Sequence[xmla.BatchedCommand],
+    properties: Mapping[str, str],
+) -> list[Result]:
+    if len(group) > 1:
+        return _changed_together(service, session, caller, group)
+    return [_simple(service, session, caller, group[0], properties)]
 
 
 def _done_with(command: xmla.BatchedCommand) -> object:
@@ -169,7 +210,7 @@ def _simple(
             tasks.commit(service, session, caller)
         case xmla.RollbackTransaction():
             _require_transaction(session)
-            tasks.roll_back(session)
+            session.roll_back()
         case xmla.Cancel():
             commands.cancel(service, session, caller, command)
         case xmla.Attach():

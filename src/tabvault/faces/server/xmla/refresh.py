@@ -3,6 +3,9 @@ Refresh, as the tabular object model and TMSL ask for it.
 
 Several objects that are refreshed together are one job and one commit. In a transaction the job makes the tables, and
 the end of the transaction commits them together with what else was changed.
+
+That calculated values are kept no client library can ask for: rows of a Refresh command have no column for it. A script
+can, by a member of our own, ``"keepCalculated": true`` beside ``type`` and ``objects``.
 """
 
 from __future__ import annotations
@@ -104,7 +107,8 @@ def refresh_script(
         asked[path.database].append((RefreshKind(command.type), target))
     warnings: list[str] = []
     for database, one in asked.items():
-        warnings += _refresh(service, session, caller, database, _requests(one, parallelism))
+        requests = _requests(one, parallelism, keep_calculated=command.keep_calculated)
+        warnings += _refresh(service, session, caller, database, requests)
     return warnings
 
 
@@ -120,7 +124,9 @@ def _refresh(
         return list(run_task(service, session, caller, task).warnings)
 
 
-def _requests(asked: Iterable[_Asked], parallelism: int | None = None) -> list[RefreshRequest]:
+def _requests(
+    asked: Iterable[_Asked], parallelism: int | None = None, *, keep_calculated: bool = False
+) -> list[RefreshRequest]:
     """A request for each kind, in the order in which the kinds were first asked for."""
     targets: dict[RefreshKind, list[RefreshTarget | None]] = defaultdict(list)
     for kind, target in asked:
@@ -130,6 +136,7 @@ def _requests(asked: Iterable[_Asked], parallelism: int | None = None) -> list[R
         RefreshRequest(
             kind,
             () if None in of_kind else tuple(target for target in of_kind if target is not None),
+            keep_calculated=keep_calculated,
             parallelism=at_a_time,
         )
         for kind, of_kind in targets.items()

@@ -91,19 +91,28 @@ def discover_answer(session_id: str | None, rows: Rows) -> Iterator[bytes]:
 
 def execute_answer(session_id: str | None, results: Sequence[Result], *, is_batch: bool) -> Iterator[bytes]:
     """The answer to an Execute."""
-    yield response.envelope_begin(session_id) + response.EXECUTE_BEGIN
-    if is_batch:
-        yield response.RESULTS_BEGIN
-    for result in results:
-        if result.rows is not None:
-            yield from rows_root(result.rows, result.messages)
-        elif result.messages:
-            yield response.result_messages(result.messages)
-        else:
-            yield response.EMPTY_RESULT
-    if is_batch:
-        yield response.RESULTS_END
-    yield response.EXECUTE_END + response.ENVELOPE_END
+    with contextlib.ExitStack() as opened:
+        # Nobody may come as far as the rows of the last one.
+        for result in results:
+            if result.rows is not None:
+                opened.callback(result.rows.resources.close)
+        yield response.envelope_begin(session_id) + response.EXECUTE_BEGIN
+        if is_batch:
+            yield response.RESULTS_BEGIN
+        for result in results:
+            yield from _result(result)
+        if is_batch:
+            yield response.RESULTS_END
+        yield response.EXECUTE_END + response.ENVELOPE_END
+
+
+def _result(result: Result) -> Iterator[bytes]:
+    if result.rows is not None:
+        yield from rows_root(result.rows, result.messages)
+    elif result.messages:
+        yield response.result_messages(result.messages)
+    else:
+        yield response.EMPTY_RESULT
 
 
 def fault_answer(session_id: str | None, error: Exception) -> bytes:

@@ -7,7 +7,8 @@ transaction. What holds:
 
 1. A session is found only under its id, by its own user, until it is ended or expires.
 2. A session that runs a command does not expire.
-3. Ending or expiring a session rolls its transaction back.
+3. Ending or expiring a session rolls its transaction back. What else it is doing when it is ended is cancelled first:
+   nobody could find it, or cancel it, any more.
 
 Source: [MS-SSAS] 3.1.4.1 and the public description of XMLA sessions.
 """
@@ -19,14 +20,17 @@ import itertools
 import threading
 import time
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from tabvault.errors import JobCancelledError, RequestError, SessionNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tabvault.faces.server.waiting_client import WaitingClient
     from tabvault.jobs.alteration import Alteration
     from tabvault.jobs.operations.caller import Caller
     from tabvault.jobs.runner.context import JobContext
@@ -37,6 +41,11 @@ IDLE_S_MAX: Final = 3600.0
 SESSION_COUNT_MAX: Final = 10_000
 PER_USER_COUNT_MAX: Final = 1_000
 
+_IDLE_STEP_S: Final = 0.05
+
+_CANCELLED: Final = "cancelled by a Cancel command"
+_ENDED: Final = "cancelled, for its session has ended"
+
 
 @dataclass(slots=True)
 class RunningCommand:
@@ -44,21 +53,42 @@ class RunningCommand:
 
     text: str
     begun: datetime.datetime
+    client: WaitingClient | None = None
     thread: int = field(default_factory=threading.get_ident)
     is_cancelled: threading.Event = field(default_factory=threading.Event)
+    reason: str = _CANCELLED
     job: JobContext | None = None
-    stop_source: Callable[[], None] | None = None
+    _stops: list[Callable[[], None]] = field(default_factory=list)
+    _are_stopped: bool = False
 
-    def cancel(self) -> None:
-        """Ask it to stop: at its next progress, or its next rows, for which it may be waiting on a source."""
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Have *stop* called when its questions are stopped: each of a batch has its own."""
+        self._stops.append(stop)
+        if self._are_stopped:  # before there was anything to stop
+            stop()
+
+    def stop_questions(self) -> None:
+        """Stop what is computed for it: nobody reads the rows any more. What else it does goes on."""
+        self._are_stopped = True
+        with ExitStack() as stops:  # all of them, also where one fails
+            for stop in tuple(self._stops):
+                stops.callback(stop)
+
+    def cancel(self, reason: str | None = None) -> None:
+        """Ask it to stop: at its next progress, or its next rows, for which it may be waiting on sources."""
+        if reason is not None and not self.is_cancelled.is_set():
+            self.reason = reason
         self.is_cancelled.set()
-        if self.stop_source is not None:
-            self.stop_source()
+        self.stop_questions()
         if self.job is not None:
-            self.job.stop(JobCancelledError("cancelled by a Cancel command"))
+            self.job.stop(self.cancellation())
+
+    def cancellation(self) -> JobCancelledError:
+        """What whoever waits for it is told."""
+        return JobCancelledError(self.reason)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Session:
     """
     One session.
@@ -86,6 +116,19 @@ class Session:
     last_command: str | None = None
     last_command_started: datetime.datetime | None = None
     last_command_ended: datetime.datetime | None = None
+
+    def end(self, *, but: WaitingClient | None = None) -> None:
+        """Ask what it is doing to stop, all but what *but* waits for, and roll its transaction back."""
+        for command in tuple(self.running):
+            if but is None or command.client is not but:
+                command.cancel(_ENDED)
+        self.roll_back()
+
+    def roll_back(self) -> None:
+        """Undo its transaction, if there is one."""
+        transaction, self.transaction = self.transaction, None
+        if transaction is not None:
+            transaction.roll_back()
 
     def is_of(self, caller: Caller) -> bool:
         """Whether *caller* began it; an API key is somebody else than its owner, for it may do less."""
@@ -135,6 +178,7 @@ class Sessions:
         self._idle_s_max = idle_s_max
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
+        self._passing: WeakSet[Session] = WeakSet()
         self._spids = itertools.count(1)
 
     def begin(self, caller: Caller) -> Session:
@@ -144,7 +188,7 @@ class Sessions:
         Raises:
             RequestError: there are as many as may be.
         """
-        session = self.passing(caller)
+        session = self._made(caller)
         with self._lock:
             expired = self._take_expired()
             own = sum(other.caller.principal.name == session.caller.principal.name for other in self._sessions.values())
@@ -161,6 +205,12 @@ class Sessions:
 
     def passing(self, caller: Caller) -> Session:
         """A session for one request of a client that began none."""
+        session = self._made(caller)
+        with self._lock:
+            self._passing.add(session)
+        return session
+
+    def _made(self, caller: Caller) -> Session:
         now = datetime.datetime.now(datetime.UTC)
         return Session(str(uuid.uuid4()).upper(), next(self._spids), caller, now, self._clock())
 
@@ -184,9 +234,30 @@ class Sessions:
             )
         return session
 
-    def end(self, session_id: str, caller: Caller) -> None:
+    def is_busy(self, session_id: str) -> bool:
+        """Whether there is such a session, and it is doing something."""
+        with self._lock:
+            session = self._sessions.get(session_id)
+            return session is not None and bool(session.running)
+
+    def wait_idle(self, timeout_s: float) -> None:
+        """Wait until no session, and no request without one, is doing anything; for *timeout_s* at most."""
+        end_s = time.monotonic() + timeout_s
+        while any(session.running for session in self._all()) and time.monotonic() < end_s:
+            time.sleep(_IDLE_STEP_S)
+
+    def _all(self) -> list[Session]:
+        with self._lock:
+            return [*self._sessions.values(), *self._passing]
+
+    def end(self, session_id: str, caller: Caller, *, client: WaitingClient | None = None) -> None:
         """
         End a session.
+
+        Args:
+            session_id: which.
+            caller: whose it is.
+            client: asks for it; what it waits for itself is not cancelled.
 
         Raises:
             SessionNotFoundError: it is not there, or another user's.
@@ -194,14 +265,15 @@ class Sessions:
         session = self.resume(session_id, caller)
         with self._lock:
             self._sessions.pop(session.id, None)
-        _roll_back([session])
+        session.end(but=client)
 
     def end_all(self) -> None:
-        """The server ends."""
+        """The server ends, or is paused. What clients without a session ask is cancelled too."""
+        sessions = self._all()
         with self._lock:
-            sessions = list(self._sessions.values())
             self._sessions.clear()
-        _roll_back(sessions)
+        for session in sessions:
+            session.end()
 
     def __iter__(self) -> Iterator[Session]:
         with self._lock:
@@ -220,6 +292,4 @@ class Sessions:
 
 def _roll_back(sessions: list[Session]) -> None:
     for session in sessions:
-        transaction, session.transaction = session.transaction, None
-        if transaction is not None:
-            transaction.roll_back()
+        session.roll_back()

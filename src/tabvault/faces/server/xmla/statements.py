@@ -85,19 +85,16 @@ def _evaluate(service: Service, session: Session, caller: Caller, text: str, pro
         )
         permissions = reading.permissions
         permissions.require_query()
+        running = session.own_command()
         answer = evaluate(
             reading.database,
             text,
             hidden_tables=permissions.hidden_tables,
             hidden_columns=permissions.hidden_columns,
             sources=SourceAccess(service.vault.data, reading.info.id),
+            on_asking=None if running is None else running.on_stop,
         )
         stack.callback(answer.cancel)
-        running = session.own_command()
-        if running is not None:
-            running.stop_source = answer.cancel
-            if running.is_cancelled.is_set():  # before there was anything to stop
-                answer.cancel()
         batches = _until_cancelled(answer.batches, running)
         # What fails before the first rows is a fault.
         first = list(itertools.islice(batches, 1))
@@ -133,7 +130,7 @@ def _until_cancelled(batches: Iterable[pa.RecordBatch], running: RunningCommand 
     except JobCancelledError:
         if not running.is_cancelled.is_set():
             raise
-    raise JobCancelledError("cancelled by a Cancel command")
+    raise running.cancellation()
 
 
 def is_file_dialog(text: str) -> bool:

@@ -101,7 +101,7 @@ def together(service: Service, session: Session, caller: Caller) -> Iterator[Non
         yield
         commit(service, session, caller)
     finally:
-        roll_back(session)
+        session.roll_back()
 
 
 def commit(service: Service, session: Session, caller: Caller) -> None:
@@ -115,10 +115,3 @@ def commit(service: Service, session: Session, caller: Caller) -> None:
             return
         with transaction.alteration as alteration:
             _commit_changes(service, session, caller, alteration)
-
-
-def roll_back(session: Session) -> None:
-    """Undo the transaction of the session, if there is one."""
-    transaction, session.transaction = session.transaction, None
-    if transaction is not None:
-        transaction.roll_back()

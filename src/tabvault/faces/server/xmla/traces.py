@@ -43,7 +43,6 @@ PROGRESS_REPORT_ERROR: Final = 8
 COMMAND_BEGIN: Final = 15
 COMMAND_END: Final = 16
 ERROR: Final = 17
-AUDIT_ADMIN_OPERATIONS: Final = 19
 
 COLUMNS: Final = pa.schema(
     [

@@ -1,0 +1,176 @@
+"""What can be asked of the backup storage over REST: its files, its settings and accounts, and uploads that go on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tabvault.faces.server.rest import (
+    backup_storage,
+    file_answers,
+    files,
+    models,
+    storage_answers,
+    storage_models,
+    storage_transfers,
+)
+from tabvault.faces.server.rest.action import LOCATION, Action, Content
+
+_OCTETS: Final = Content((files.OCTETS,))
+_PARTIAL: Final = Content((storage_transfers.PARTIAL, files.OCTETS))
+_FILE_HEADERS: Final = {
+    "ETag": "Changes with the content.",
+    "Last-Modified": "When it was written.",
+    "Accept-Ranges": "`bytes`",
+}
+
+STORAGE_ACTIONS: Final[tuple[Action, ...]] = (
+    # files
+    Action("GET", "/files", files.files, query=models.FilesParameters, answer=file_answers.Files, is_transfer=True),
+    Action(
+        "GET",
+        "/files/{path}",
+        files.get,
+        answer=_OCTETS,
+        headers=_FILE_HEADERS,
+        refusals=(412, 416),
+        is_transfer=True,
+    ),
+    Action(
+        "PUT",
+        "/files/{path}",
+        files.put,
+        body=_OCTETS,
+        query=models.UploadParameters,
+        answer=file_answers.File,
+        status=201,
+        headers=LOCATION,
+        refusals=(409, 412, 422, 507),
+        is_transfer=True,
+    ),
+    Action("DELETE", "/files/{path}", files.remove, status=204, refusals=(412,), is_transfer=True),
+    Action("GET", "/storage", backup_storage.storage, answer=storage_answers.Storage),
+    Action(
+        "PUT",
+        "/storage",
+        backup_storage.configure_storage,
+        body=storage_models.StorageRequest,
+        answer=storage_answers.SavedStorage,
+        refusals=(409, 507),
+        asks_storage=True,
+    ),
+    Action("GET", "/storage/accounts", backup_storage.accounts, answer=storage_answers.StorageAccounts),
+    Action(
+        "POST",
+        "/storage/accounts",
+        backup_storage.add_account,
+        body=storage_models.StorageAccountRequest,
+        answer=storage_answers.StorageAccount,
+        status=201,
+        headers=LOCATION,
+        refusals=(409,),
+        asks_storage=True,
+    ),
+    Action(
+        "DELETE",
+        "/storage/accounts/{name}",
+        backup_storage.remove_account,
+        status=204,
+        refusals=(409,),
+        asks_storage=True,
+    ),
+    Action(
+        "GET",
+        "/storage/accounts/{name}/containers",
+        backup_storage.containers,
+        query=storage_models.ContainersParameters,
+        answer=storage_answers.StorageContainers,
+        refusals=(409,),
+        asks_storage=True,
+    ),
+    Action(
+        "POST",
+        "/storage/accounts/{name}/containers",
+        backup_storage.create_container,
+        body=storage_models.ContainerRequest,
+        answer=storage_answers.StorageContainer,
+        status=201,
+        refusals=(409, 507),
+        asks_storage=True,
+    ),
+    Action("GET", "/storage/network", storage_transfers.network, answer=storage_answers.StorageNetwork),
+    Action(
+        "PUT",
+        "/storage/network",
+        storage_transfers.set_network,
+        body=storage_models.NetworkRequest,
+        answer=storage_answers.StorageNetwork,
+    ),
+    Action(
+        "POST",
+        "/storage/check",
+        backup_storage.check_storage,
+        body=models.NoOptions,
+        answer=storage_answers.StorageCheck,
+        refusals=(409,),
+        asks_storage=True,
+    ),
+    # the container by its own name: behind every other path below /storage
+    Action(
+        "PUT",
+        "/storage/{container}/{path}",
+        storage_transfers.put,
+        body=_OCTETS,
+        answer=file_answers.File,
+        status=201,
+        headers={**LOCATION, "ETag": "Changes with the content."},
+        refusals=(409, 412, 422, 507),
+        is_transfer=True,
+    ),
+    Action(
+        "GET",
+        "/storage/{container}/{path}",
+        storage_transfers.get,
+        answer=_OCTETS,
+        headers=_FILE_HEADERS,
+        refusals=(412, 416),
+        is_transfer=True,
+    ),
+    Action(
+        "DELETE",
+        "/storage/{container}/{path}",
+        storage_transfers.remove,
+        status=204,
+        refusals=(412,),
+        is_transfer=True,
+    ),
+    Action(
+        "POST",
+        "/storage/{container}/{path}",
+        storage_transfers.begin,
+        answer=file_answers.Upload,
+        status=201,
+        headers={**LOCATION, **storage_transfers.UPLOAD_HEADERS},
+        refusals=(409, 412, 413, 507),
+        is_transfer=True,
+    ),
+    Action("GET", "/uploads", storage_transfers.uploads, answer=file_answers.Uploads, is_transfer=True),
+    Action(
+        "GET",
+        "/uploads/{id}",
+        storage_transfers.upload,
+        answer=file_answers.Upload,
+        headers=storage_transfers.UPLOAD_HEADERS,
+        is_transfer=True,
+    ),
+    Action(
+        "PATCH",
+        "/uploads/{id}",
+        storage_transfers.append,
+        body=_PARTIAL,
+        answer=file_answers.Upload,
+        headers=storage_transfers.UPLOAD_HEADERS,
+        refusals=(409, 412, 422, 507),
+        is_transfer=True,
+    ),
+    Action("DELETE", "/uploads/{id}", storage_transfers.cancel, status=204, refusals=(409,), is_transfer=True),
+)
