@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
 import shutil
@@ -10,12 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tabvault.formats.age import WORK_FACTOR, Encryptor
+from tabvault.jobs.access import passwords
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 pytest_plugins = ["sources.postgresql"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+QUICK_WORK_FACTOR = 10
+"""Two digits, as the product's: the header of an encrypted file is as long."""
+PRODUCT_N = passwords.N
 SAMPLES = Path(os.environ.get("TABVAULT_SAMPLES", REPOSITORY.parent / "shared" / "samples"))
 
 CONTAINER_SAMPLES = (
@@ -64,6 +71,33 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_unconfigure() -> None:
     """What was set aside is let go, as at the end of any program."""
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_scrypt() -> Iterator[None]:
+    """
+    Passwords are hashed with real scrypt, but with a small N: what it costs a guesser, it costs a thousand tests too.
+
+    That is so in this process. Programs of their own take the product's N, and what that is, is proven of them
+    (``test_cli_passwords``, ``test_passwords``).
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        assert Encryptor.__init__.__kwdefaults__ is not None
+        patch.setitem(Encryptor.__init__.__kwdefaults__, "work_factor", QUICK_WORK_FACTOR)
+        patch.setattr(passwords, "N", 1 << QUICK_WORK_FACTOR)
+        patch.setattr(passwords, "_NOBODY", dataclasses.replace(passwords._NOBODY, n=1 << QUICK_WORK_FACTOR))
+        yield
+
+
+@pytest.fixture
+def slow_scrypt(quick_scrypt: None) -> Iterator[None]:
+    """The product's N again, for tests that have to do with the time that a password takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        assert Encryptor.__init__.__kwdefaults__ is not None
+        patch.setitem(Encryptor.__init__.__kwdefaults__, "work_factor", WORK_FACTOR)
+        patch.setattr(passwords, "N", PRODUCT_N)
+        patch.setattr(passwords, "_NOBODY", dataclasses.replace(passwords._NOBODY, n=PRODUCT_N))
+        yield
 
 
 def missing(reason: str) -> None:

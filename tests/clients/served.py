@@ -1,4 +1,4 @@
-"""A real server in a process of its own, as ``tabvault serve`` starts it, and a look at what lies on its disk."""
+"""``tabvault serve`` in a process of its own, and a look at what lies on its disk."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from conftest import sample_path
+from forked_programs import ForkedProgram
 from tabvault.formats.abf import db_xml
 from tabvault.jobs.access.accounts import AccountBook
 from tabvault.jobs.alteration import Alteration
@@ -87,9 +87,13 @@ def serve(folder: Path) -> Iterator[Served]:
     accounts = AccountBook(data)
     for name, password in PASSWORDS.items():
         accounts.create_user(name, password, is_server_administrator=name == "alice")
-    command = [sys.executable, "-m", "tabvault", "serve", "--json", "--port", "0", "--data", str(data)]
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=os.environ | {"COLUMNS": "80"})
+        process = ForkedProgram(
+            *("tabvault", "serve", "--json", "--port", "0", "--data", data),
+            environment=os.environ | {"COLUMNS": "80"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
     try:
         ready = json.loads(process.stdout.readline())
         yield Served(ready["xmla"], data, process.pid)

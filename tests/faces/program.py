@@ -1,27 +1,34 @@
-"""Tabvault as a program: started as a user starts it, with pipes or on a terminal of its own."""
+"""
+Tabvault as a program: with pipes or on a terminal of its own.
+
+:data:`COMMAND` starts it as a user does, for what an interpreter's start has part in.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import io
+import logging
 import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 import pytest
+import typer.main
 
+from forked_programs import ForkedProgram
 from tabvault.faces.cli.main import run as console_program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TIMEOUT_S = 60
 COMMAND = (sys.executable, "-m", "tabvault")
@@ -45,37 +52,52 @@ def environment(**more: str) -> dict[str, str]:
 
 def run(*arguments: str | Path, data: Path, stdin: str = "", env: dict[str, str] | None = None) -> Outcome:
     """The program in a process of its own, with pipes: no terminal anywhere."""
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        input=stdin.encode(),
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        env=environment(TABVAULT_DATA=str(data), **(env or {})),
-        start_new_session=True,  # else getpass would find the terminal of whoever runs the tests
-        check=False,
+    program = ForkedProgram(
+        "tabvault",
+        *arguments,
+        environment=environment(TABVAULT_DATA=str(data), **(env or {})),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        has_session=True,  # else getpass would find the terminal of whoever runs the tests
     )
-    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+    out, err = program.communicate(stdin.encode(), timeout=TIMEOUT_S)
+    return Outcome(program.wait(), out.decode(), err.decode())
 
 
 class Terminal:
     """The program (or another) with a terminal of its own, *width* cells wide, as standard input, output and error."""
 
     def __init__(
-        self, *arguments: str | Path, data: Path, command: tuple[str, ...] = COMMAND, width: int = 100
+        self, *arguments: str | Path, data: Path, command: tuple[str, ...] | None = None, width: int = 100
     ) -> None:
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, width))
         self._seen = b""
+        known = environment(TABVAULT_DATA=str(data))
+        self.process: subprocess.Popen[bytes] | ForkedProgram
         try:
-            self.process = subprocess.Popen(
-                [*command, *map(str, arguments)],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env=environment(TABVAULT_DATA=str(data)),
-                start_new_session=True,
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call, no lock
-            )
+            if command is None:
+                self.process = ForkedProgram(
+                    "tabvault",
+                    *arguments,
+                    environment=known,
+                    stdin=slave,
+                    stdout=slave,
+                    stderr=slave,
+                    has_session=True,
+                    has_terminal=True,
+                )
+            else:
+                self.process = subprocess.Popen(
+                    [*command, *map(str, arguments)],
+                    stdin=slave,
+                    stdout=slave,
+                    stderr=slave,
+                    env=known,
+                    start_new_session=True,
+                    preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one system call, no lock
+                )
         finally:
             os.close(slave)
 
@@ -121,6 +143,19 @@ class Terminal:
         while text not in self.text:
             assert self._read(end), f"{text!r} did not appear in {self.text!r}"
 
+    def interrupt(self) -> None:
+        """
+        Send SIGINT when the program waits.
+
+        One that comes between Python's last look for signals and the call that waits is only seen after that call.
+        """
+        end = time.monotonic() + TIMEOUT_S
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        self.process.send_signal(signal.SIGINT)
+
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
@@ -141,6 +176,10 @@ class Terminal:
         return bool(piece)
 
 
+_command_of = functools.cache(typer.main.get_command)
+"""Made of all commands and their options, which takes longer than most of what tests do with it; it keeps nothing."""
+
+
 def call(
     *arguments: str | Path,
     data: Path,
@@ -149,12 +188,18 @@ def call(
     stdin: str = "",
 ) -> Outcome:
     """The same entry point inside this process: quick, where no terminal, no signal and no argument list matters."""
+    monkeypatch.setattr(typer.main, "get_command", _command_of)
     monkeypatch.setattr(sys, "argv", ["tabvault", *map(str, arguments)])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
     monkeypatch.setenv("TABVAULT_DATA", str(data))
     capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        console_program()
+    handlers = [*logging.root.handlers]
+    try:
+        with pytest.raises(SystemExit) as end:
+            console_program()
+    finally:
+        # A server that began to log does so to a stream that ends with this test.
+        logging.root.handlers[:] = handlers
     captured = capsys.readouterr()
     status = end.value.code
     assert isinstance(status, int)

@@ -1,4 +1,4 @@
-"""``tabvault serve`` as a user starts it: a process of its own, on a free port."""
+"""``tabvault serve`` in a process of its own, on a free port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from faces.program import COMMAND, TIMEOUT_S, Outcome, environment, run
+from faces.program import TIMEOUT_S, Outcome, environment, run
+from forked_programs import ForkedProgram
 
 if TYPE_CHECKING:
     import signal
@@ -25,7 +26,7 @@ class Served:
     """A server that accepts requests, with the administrator ``alice``; what it logs is in the file *log*."""
 
     data: Path
-    process: subprocess.Popen[bytes]
+    process: ForkedProgram
     ready: dict[str, Any]
     log: Path
     password_file: Path
@@ -50,10 +51,13 @@ class Served:
         self.process.stdout.close()
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", auth=("alice", PASSWORD), timeout=TIMEOUT_S, **options)
+        # Without TLS nobody needs the authorities, and loading them is most of a request.
+        options = {"verify": self.url.startswith("https:"), "timeout": TIMEOUT_S} | options
+        return httpx.get(f"{self.url}{path}", auth=("alice", PASSWORD), **options)
 
     def post(self, path: str, content: object) -> httpx.Response:
-        return httpx.post(f"{self.url}{path}", json=content, auth=("alice", PASSWORD), timeout=TIMEOUT_S)
+        verify = self.url.startswith("https:")
+        return httpx.post(f"{self.url}{path}", json=content, auth=("alice", PASSWORD), timeout=TIMEOUT_S, verify=verify)
 
     def run(self, *arguments: str | Path, **options: Any) -> Outcome:
         """A command on this server, as alice."""
@@ -89,13 +93,14 @@ def serve(data: Path, *options: str | Path) -> Served:
     log = data.parent / f"{data.name}.log"
     admin = ("--admin-user", "alice", "--admin-password-file", str(password_file))
     with log.open("ab") as log_file:
-        process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", "--json", *admin, *map(str, options)],
+        process = ForkedProgram(
+            "tabvault",
+            *("serve", "--port", "0", "--json", *admin, *options),
+            environment=environment(TABVAULT_DATA=str(data)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log_file,
-            env=environment(TABVAULT_DATA=str(data)),
-            start_new_session=True,
+            has_session=True,
         )
     assert process.stdout is not None
     line = process.stdout.readline()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +17,14 @@ import pytest
 from program import COMMAND, Terminal, call, environment
 
 from conftest import sample_path
+from tabvault.errors import ServerError
 from tabvault.faces import rows
-from tabvault.faces.cli import export
+from tabvault.faces.cli import export, garbage
 from tabvault.faces.cli.restore import restore
+from tabvault.faces.cli.serve import serve
 from tabvault.jobs.export import ExportFormat
 from tabvault.jobs.landing import ReadWriteMode, Security
+from tabvault.jobs.vault import Vault
 
 SAMPLE = "Hugoberry__DataModel.abf"
 PASSWORD = "tr0ub4dor-and-3"
@@ -149,6 +152,33 @@ def test_help_loads_neither_arrow_nor_a_database_engine(tmp_path):
     assert shown.stdout.decode().splitlines()[-1] == "[]"
 
 
+def test_a_list_of_files_loads_nothing_that_reads_backups(tmp_path):
+    script = (
+        "import sys; sys.argv = ['tabvault', 'storage', 'list']\n"
+        "from tabvault.faces.cli.main import run\n"
+        "try:\n    run()\nexcept SystemExit:\n"
+        "    read = {'lxml', 'tabvault.formats.abf', 'tabvault.formats.age', 'tabvault.jobs.file_details'}\n"
+        "    print(sorted(read & set(sys.modules)))"
+    )
+    with Vault(tmp_path / "data") as vault:
+        assert vault.own_folder.path
+    known = environment(TABVAULT_DATA=str(tmp_path / "data"))
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=known)
+    assert shown.stdout.decode().splitlines()[-1] == "[]"
+
+
+def test_a_server_looks_for_garbage_as_often_as_python_does(tmp_path):
+    usual = gc.get_threshold()
+    garbage.look_seldom()
+    try:
+        assert gc.get_threshold()[0] > 10 * usual[0]
+        with pytest.raises(ServerError):
+            serve(tls_cert=tmp_path / "none", tls_key=tmp_path / "none", data=tmp_path / "data")
+        assert gc.get_threshold() == usual
+    finally:
+        garbage.look_as_usual()
+
+
 def test_the_choices_offered_are_those_of_the_jobs():
     hints = get_type_hints(restore)
     assert get_args(hints["security"]) == get_args(Security)
@@ -242,7 +272,7 @@ def test_a_full_disk_under_standard_output_is_an_error(tmp_path):
 def test_ctrl_c_at_a_question_is_status_130(tmp_path):
     with Terminal("verify", sample_path(SAMPLE), "--password-file", "-", data=tmp_path) as terminal:
         terminal.expect("Password: ")
-        terminal.process.send_signal(signal.SIGINT)
+        terminal.interrupt()
         assert terminal.end() == 130
         assert terminal.text.splitlines()[-1] == "cancelled"
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from program import call, run
+from program import COMMAND, call, environment
 
 from conftest import sample_path
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SAMPLE = "Hugoberry__DataModel.abf"
 PASSWORD = "correct horse \N{ELECTRIC LIGHT BULB} battery"
@@ -156,10 +156,11 @@ def test_a_read_only_restore_is_named_in_the_listing_and_refuses_to_be_overwritt
     assert here("restore", "s.abf", "S", "--overwrite").err.startswith("error[database_read_only]: ")
 
 
-def test_the_module_and_its_version_run_as_a_program(tmp_path):
-    outcome = run("--version", data=tmp_path)
-    assert outcome.status == 0
-    assert re.fullmatch(r"tabvault \d+\.\d+\.\d+\n", outcome.out)
+def test_the_module_and_the_script_tell_the_version_of_the_package():
+    script = Path(sys.executable).with_name("tabvault")
+    for command in (COMMAND, (str(script),)):
+        told = subprocess.check_output([*command, "--version"], env=environment(), text=True, timeout=60)
+        assert told == f"tabvault {metadata.version('tabvault')}\n"
 
 
 def _row(table: str) -> list[str]:

@@ -15,6 +15,7 @@ from program import Terminal, call, run
 from conftest import sample_path
 from tabvault.errors import PasswordError, PasswordRequiredError
 from tabvault.faces.cli.passwords import new_password, read_password, with_password
+from tabvault.storage.server_state.accounts import load_accounts
 
 SAMPLE = "Hugoberry__DataModel.abf"
 PASSWORD = 's\N{LATIN SMALL LETTER E WITH ACUTE}same, \\ opén "now"'
@@ -49,6 +50,20 @@ def with_secret(tmp_path_factory):
     backup = ("backup", "Sales", "secret.abf", "--encrypt", "--password-file", password_file)
     assert run(*backup, data=folder / "data").status == 0
     return folder / "data"
+
+
+def test_a_guess_at_the_password_of_a_backup_costs_what_the_reference_says(with_secret):
+    head = (with_secret / "storage" / "backups" / "secret.abf").read_bytes()[:200].splitlines()
+    assert head[0] == b"age-encryption.org/v1"
+    assert head[1].startswith(b"-> scrypt ")
+    assert head[1].endswith(b" 17")
+
+
+def test_a_guess_at_the_password_of_a_user_costs_as_much(tmp_path, password_file):
+    added = run("user", "add", "alice", "--password-file", password_file, data=tmp_path / "data")
+    assert added.status == 0
+    [user] = load_accounts(tmp_path / "data").users
+    assert (user.password.n, user.password.r, user.password.p) == (1 << 15, 8, 3)
 
 
 @pytest.fixture

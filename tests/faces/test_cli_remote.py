@@ -7,14 +7,14 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import pyarrow.parquet as pq
 import pytest
 
 from conftest import sample_path
-from faces.program import COMMAND, TIMEOUT_S, call, environment, run
-from faces.served_process import PASSWORD, serve
+from faces.program import TIMEOUT_S, call, environment, run
+from faces.served_process import PASSWORD, serve, wait_for
+from forked_programs import ForkedProgram
 from tabvault.errors import (
     FormatError,
     QueryError,
@@ -262,15 +262,13 @@ def test_ctrl_c_cancels_the_job_on_the_server(home, tmp_path):
     with DataFolder.open(data) as folder:
         make_large(folder, "Sales", "Large", byte_count=80 << 20)
     with serve(data) as server:
-        process = subprocess.Popen(
-            [*COMMAND, "backup", "Large", "cancelled.abf", *server.login],
+        process = ForkedProgram(
+            *("tabvault", "backup", "Large", "cancelled.abf", *server.login),
+            environment=environment(),
             stderr=subprocess.PIPE,
-            env=environment(),
-            start_new_session=True,
+            has_session=True,
         )
-        end = time.monotonic() + TIMEOUT_S
-        while not any(job["progress"] for job in server.get("/api/jobs").json()["jobs"]):
-            assert time.monotonic() < end
+        wait_for(lambda: server.get("/api/jobs").json()["jobs"], lambda jobs: any(job["progress"] for job in jobs))
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=TIMEOUT_S)
         assert (process.returncode, err.decode()) == (130, "cancelled; the job on the server is cancelled\n")

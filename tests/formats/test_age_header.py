@@ -213,6 +213,7 @@ def test_a_payload_that_is_too_short_is_refused_before_any_scrypt(scrypt_calls: 
     assert scrypt_calls == []
 
 
+@pytest.mark.usefixtures("slow_scrypt")
 def test_the_work_factor_written_by_default_is_17() -> None:
     head = Encryptor(PASSWORD, deferred_byte_count=0).finish(b"").head
     assert head.splitlines()[1].endswith(b" 17")

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from forked_programs import ForkedProgram
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,7 +34,7 @@ class Server:
     """A running server. What it writes to standard error is in the file *log*."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: ForkedProgram
     data: Path
     log: Path
 
@@ -51,12 +53,14 @@ def running_server(data: Path) -> Iterator[Server]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         listener.set_inheritable(True)
-        process = subprocess.Popen(
-            [sys.executable, __file__, str(data), str(listener.fileno())],
+        process = ForkedProgram(
+            __file__,
+            data,
+            str(listener.fileno()),
+            environment=os.environ,
             stderr=log_file,
             stdout=log_file,
             pass_fds=[listener.fileno()],
-            env={**os.environ, "PYTHONWARNINGS": "default"},
         )
         server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}", process, data, log)
         listener.close()

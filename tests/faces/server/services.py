@@ -22,6 +22,7 @@ import uvicorn
 from conftest import sample_path
 from faces.server.servers import ADMINISTRATOR
 from tabvault.faces.server.application import create_application
+from tabvault.faces.server.connection import PatientConnection
 from tabvault.faces.server.service import Service
 from tabvault.jobs.access.accounts import AccountBook
 from tabvault.jobs.access.principal import Principal
@@ -30,6 +31,8 @@ from tabvault.storage.server_state.accounts import Accounts, load_accounts, save
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from certificates import TlsFiles
 
 MEMBER = ("bob", "a member of some roles")
 STRANGER = ("carol", "known and nothing else")
@@ -79,7 +82,7 @@ def local_server(folder: Path, **databases: str) -> Iterator[LocalServer]:
     with Service(folder / "data") as service:
         for name, sample in databases.items():
             service.vault.import_file(sample_path(sample), name)
-        with _listening(service) as url, contextlib.ExitStack() as clients:
+        with listening(service) as url, contextlib.ExitStack() as clients:
             yield LocalServer(service, url, clients)
 
 
@@ -95,8 +98,17 @@ def _accounts() -> Accounts:
 
 
 @contextlib.contextmanager
-def _listening(service: Service) -> Iterator[str]:
-    configuration = uvicorn.Config(create_application(service), http="h11", ws="none", lifespan="off", log_config=None)
+def listening(service: Service, tls: TlsFiles | None = None) -> Iterator[str]:
+    """The address of a server in a thread of this process."""
+    configuration = uvicorn.Config(
+        create_application(service),
+        http=PatientConnection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        ssl_certfile=tls and tls.certificate,
+        ssl_keyfile=tls and tls.key,
+    )
     server = uvicorn.Server(configuration)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -104,7 +116,7 @@ def _listening(service: Service) -> Iterator[str]:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"{'http' if tls is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(30)

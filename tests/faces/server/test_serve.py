@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 import json
 import os
 import re
@@ -17,12 +15,8 @@ import time
 
 import pytest
 import uvicorn
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
+from certificates import make_certificate
 from conftest import sample_path
 from faces.program import COMMAND, TIMEOUT_S, call, environment, run
 from faces.served_process import PASSWORD, serve, wait_for
@@ -55,7 +49,7 @@ def large(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def served(data):
-    with serve(data) as server:
+    with serve(data, "--name", "Ledger 01") as server:
         yield server
 
 
@@ -96,9 +90,27 @@ def test_the_first_start_shows_where_it_is_and_a_new_administrator_and_the_secon
 def test_it_answers_once_it_has_said_so(served):
     assert served.ready["administrator"] == "alice"
     assert served.ready["password"] is None
-    assert served.get("/readyz").json() == {"ready": True, "databases": 1}
+    assert served.get("/readyz").json() == {"ready": True, "state": "running", "databases": 1}
     assert [one["name"] for one in served.get("/api/databases").json()["databases"]] == ["Sales"]
     assert served.get("/healthz").headers.get_list("server") == ["Tabvault"]
+
+
+def test_every_interface_tells_the_name_it_was_given(served):
+    assert served.ready["name"] == "Ledger 01"
+    assert served.get("/api/server").json()["name"] == "Ledger 01"
+    question = "SELECT [Value] FROM $SYSTEM.DISCOVER_PROPERTIES WHERE [PropertyName] = 'ServerName'"
+    answer = served.post("/api/databases/Sales/query", {"dmv": question})
+    assert answer.json()["rows"] == [["Ledger 01"]]
+    servers = served.get("/subscriptions/s/providers/Microsoft.AnalysisServices/servers?api-version=2017-08-01")
+    assert [one["name"] for one in servers.json()["value"]] == ["ledger01"]
+
+
+@pytest.mark.parametrize("name", ["", " Ledger", "Led\nger", "x" * 129])
+def test_a_name_that_nobody_could_show_is_refused(name, refused, tmp_path):
+    outcome = refused("--name", name, "--port", "0")
+    assert outcome.status == 1
+    assert outcome.err.startswith(f"error[request]: {name!r:.150} cannot be the name of a server\n")
+    assert not (tmp_path / "data").exists()
 
 
 def test_where_it_is_stands_in_a_file_for_the_owner_alone(served):
@@ -153,31 +165,11 @@ def test_the_drain_timeout_of_the_help_is_the_one_of_the_server():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A self-signed certificate for localhost."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return folder
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def test_with_tls_it_serves_every_address_and_only_who_knows_the_certificate_talks_to_it(tmp_path, certificate):
-    tls = ("--tls-cert", certificate / "cert.pem", "--tls-key", certificate / "key.pem")
+    tls = ("--tls-cert", certificate.certificate, "--tls-key", certificate.key)
     with serve(tmp_path / "data", "--host", "0.0.0.0", *tls) as server:  # noqa: S104 - with TLS
         port = server.url.rpartition(":")[2]
         login = ["--user", "alice", "--login-password-file", server.password_file]
@@ -186,7 +178,7 @@ def test_with_tls_it_serves_every_address_and_only_who_knows_the_certificate_tal
         stranger = run("databases", "--server", url, *login, data=elsewhere)
         assert stranger.status == 1
         assert stranger.err.startswith(f"error[server_unreachable]: the certificate of {url} is not to be believed: ")
-        known = run("databases", "--server", url, *login, "--ca-file", certificate / "cert.pem", data=elsewhere)
+        known = run("databases", "--server", url, *login, "--ca-file", certificate.certificate, data=elsewhere)
         assert known.status == 0, known.err
         owner = run("databases", data=server.data)
         assert (owner.status, owner.out) == (0, known.out)

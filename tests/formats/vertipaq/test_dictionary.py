@@ -9,23 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from damage import every_prefix_is_refused, flipped_bits_are_found_or_read
+from genuine_dictionaries import MONTH, UNIT
 
 from genuine_columns import database
 from tabvault.errors import FormatError, LimitError
 from tabvault.formats.vertipaq import dictionary, transcode
-
-UNIT = bytes.fromhex(
-    "00000000 ffffffff 08000000 40000000 06000000 ffffffffffffffff0300000000000000 04000000 02000000 01000000 03000000"
-)
-"""``Hoja1 (174).Unit (32341)`` of a Power BI file of 2022, 52 bytes."""
-
-MONTH = bytes.fromhex(
-    "02000000 01000000 08000000 40000000 06000000 ffffffffffffffff 0100000000000000 01 0700000000000000"
-    "0100000000000000 0000000000000000 00 0000000000000000 0100000000000000 00 ddccbbaa"
-    "0000000000000000 0800000000000000 1000000000000000 4a0061006e0075006100720079000000 cdabcdab"
-    "0100000000000000 08000000 00000000 00000000"
-)
-"""``Month (22)`` of a date table template of the same file, 147 bytes: January."""
 
 STRING_HEAD = MONTH[:28]
 
