@@ -184,8 +184,9 @@ def test_two_work_at_a_time_and_the_others_in_the_order_of_asking(desk):
     states = [job.state for job in desk.runner.active()]
     assert states == [JobState.RUNNING] * 2 + [JobState.QUEUED] * 3
     for number in range(5):
+        # One at a time: two that begin together would write themselves down in either order.
+        eventually(lambda: len(order) == min(number + 2, 5))  # noqa: B023 - called here and now
         assert gates[number].began.wait(WAIT_S)
-        assert len(order) <= number + 2
         gates[number].may_end.set()
     waiter.join(WAIT_S)
     for job in jobs:
