@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -341,7 +342,12 @@ class Passage:
             threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self._upstream)) as server:
+        # Whoever is killed, or has what he wanted, goes without a word.
+        with (
+            contextlib.suppress(ConnectionError),
+            client,
+            socket.create_connection(("127.0.0.1", self._upstream)) as server,
+        ):
             back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
             back.start()
             first = client.recv(1 << 16)

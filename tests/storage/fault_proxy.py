@@ -180,6 +180,7 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._run)
         # Nothing else holds one whose client went away while it waits for the service.
         self._serving: set[asyncio.Task[None] | None] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     def calls(self, call: str) -> list[Request]:
         return [request for request in self.requests if request.call == call]
@@ -214,12 +215,16 @@ class FaultProxy:
         for task in tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        for writer in self._writers:
+            writer.transport.abort()  # closing waits until somebody has read what was written
         # A connection closes its socket in the turn after the one that ended it.
-        self._loop.run_until_complete(asyncio.sleep(0))
+        for _ in range(2):
+            self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._serving.add(asyncio.current_task())
+        self._writers.append(writer)
         self.open_count += 1
         self.open_count_max = max(self.open_count_max, self.open_count)
         try:
@@ -268,6 +273,7 @@ class FaultProxy:
 
     async def _ask(self, head: bytes, body: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._upstream_port)
+        self._writers.append(writer)
         try:
             writer.write(re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head)[:-2] + b"Connection: close\r\n\r\n" + body)
             await writer.drain()
