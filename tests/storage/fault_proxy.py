@@ -216,7 +216,8 @@ class FaultProxy:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         for writer in self._writers:
-            writer.transport.abort()  # closing waits until somebody has read what was written
+            if writer.get_extra_info("socket").fileno() >= 0:
+                writer.transport.abort()  # closing waits until somebody has read what was written
         # A connection closes its socket in the turn after the one that ended it.
         for _ in range(2):
             self._loop.run_until_complete(asyncio.sleep(0))
