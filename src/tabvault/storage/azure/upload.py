@@ -146,11 +146,12 @@ class AzureUpload(UploadInPieces):
         return block_byte_count(self._position, self._first_block_byte_count)
 
     def _take(self, data: bytes) -> None:
-        if self._md5 is not None:
-            self._md5.update(data)
         position = self._position
         self._position += 1
         self._in_flight.begin(lambda: self._stage(data, position))
+        # Behind its beginning: while this thread makes the sum, another one sends.
+        if self._md5 is not None:
+            self._md5.update(data)
 
     def _stage(self, data: bytes, position: int) -> Block:
         """Put Block, unless the service has it."""

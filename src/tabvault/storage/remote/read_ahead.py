@@ -11,7 +11,7 @@ A block that could not be fetched is an error for whoever asks for it, and is fe
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -109,17 +109,20 @@ def blocks(source: ByteSource) -> Iterator[bytes | memoryview]:
     """
     All of *source* in order, block after block, each fetched before it is asked for; whatever reading it raises.
 
-    Nothing more is fetched when the iterator is closed early.
+    What was handed over is not kept, and nothing more is fetched when the iterator is closed early.
     """
 
-    def fetch(index: int) -> bytes | memoryview:
-        offset = index * BLOCK_BYTE_COUNT
+    def fetch(offset: int) -> bytes | memoryview:
         return source.read_at(offset, min(BLOCK_BYTE_COUNT, source.byte_count - offset))
 
-    block_count = -(-source.byte_count // BLOCK_BYTE_COUNT)
-    ahead = ReadAhead(fetch, block_count)
+    pool = ThreadPoolExecutor(AHEAD_COUNT_MAX, thread_name_prefix="read-ahead")
+    coming: deque[Future[bytes | memoryview]] = deque()
     try:
-        for index in range(block_count):
-            yield ahead.block(index)
+        for offset in range(0, source.byte_count, BLOCK_BYTE_COUNT):
+            coming.append(pool.submit(fetch, offset))
+            if len(coming) > AHEAD_COUNT_MAX:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
     finally:
-        ahead.close()
+        pool.shutdown(wait=False, cancel_futures=True)
