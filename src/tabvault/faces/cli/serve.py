@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from tabvault.errors import TabvaultError
-from tabvault.faces.cli import garbage, output, passwords
+from tabvault.faces.cli import memory, output, passwords
 from tabvault.faces.cli.failure import UsageError
 from tabvault.faces.cli.options import Data, Json
 from tabvault.faces.cli.storage_accounts import sas_end
@@ -96,7 +96,7 @@ def serve(
     from tabvault.faces.server.listening import Certificate, listen  # noqa: PLC0415
     from tabvault.faces.server.serving import serve as serve_until_signal  # noqa: PLC0415
 
-    garbage.look_as_usual()
+    memory.look_for_garbage_as_usual()
     certificate = Certificate(tls_cert, tls_key) if tls_cert is not None and tls_key is not None else None
     if certificate is not None:
         certificate.check()

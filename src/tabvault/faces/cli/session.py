@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tabvault.errors import DatabaseNotFoundError, FormatError, ObjectNotFoundError, StorageError, TabvaultError
+from tabvault.faces.cli import memory
 from tabvault.faces.cli.progress_bar import ProgressBar
 from tabvault.jobs.database_name import STORAGE_PREFIX
 
@@ -232,6 +233,8 @@ def open_vault(target: Target, *, file: str | None = None) -> Iterator[CommandVa
         else:
             # It loads pyarrow and numpy, and --help needs neither.
             from tabvault.faces.cli.local_vault import LocalVault  # noqa: PLC0415
+
+            memory.keep_what_is_freed()
 
             local = stack.enter_context(LocalVault(target.data))
             served = connected_to_owner(local.data)
