@@ -8,20 +8,17 @@ A backup in its storage is looked into and verified by the server, and queried i
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import secrets
 from dataclasses import asdict, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tabvault.errors import ObjectNotFoundError
 from tabvault.faces.cli.remote.backup_storage import probe_of
-from tabvault.faces.cli.remote.connection import broken_off, quoted, unexpected
+from tabvault.faces.cli.remote.connection import quoted, unexpected
 from tabvault.faces.cli.remote.documents import built, expected, with_times
 from tabvault.faces.cli.remote.files import RemoteStore
+from tabvault.faces.cli.remote.rows import answer_of
 from tabvault.faces.cli.remote.tables import export_database
 from tabvault.faces.cli.remote.uploads import upload_file
 from tabvault.faces.cli.remote.waiting import result_of_job
@@ -37,7 +34,6 @@ from tabvault.jobs.model_files import definition_of, named_places, read_model_fi
 from tabvault.jobs.opening import open_backup
 from tabvault.jobs.processing.result import FoldedColumn, RefreshedPartition, RefreshResult
 from tabvault.jobs.progress import ProgressMeter
-from tabvault.jobs.query import Answer
 from tabvault.jobs.query import query as query_opened
 from tabvault.jobs.reading import OpenDatabase
 from tabvault.jobs.restore import RestoreResult
@@ -50,23 +46,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from tabvault.faces.cli.remote.connection import Answer as HttpAnswer
     from tabvault.faces.cli.remote.connection import ServerConnection
     from tabvault.formats.byte_source import ByteSource
     from tabvault.jobs.export import ExportedFile, ExportFormat
     from tabvault.jobs.landing import ReadWriteMode, Security
     from tabvault.jobs.processing.request import RefreshRequest
     from tabvault.jobs.progress import Progress
+    from tabvault.jobs.query import Answer
     from tabvault.jobs.storage_probe import Probe
     from tabvault.jobs.stored_folders import DescribedFile, StoredFolder
     from tabvault.storage.contract import ObjectInfo
-
-_ARROW: Final = "application/vnd.apache.arrow.stream"
-_END_MARK: Final = b"\xff\xff\xff\xff\0\0\0\0"
-"""Of an Arrow IPC stream: a message without metadata."""
-
-_QUERY_TIMEOUT_S_MAX: Final = 86_400.0
-"""What a server takes at most; without a timeout, Ctrl-C ends a question."""
 
 _Result = TypeVar("_Result")
 
@@ -307,21 +296,8 @@ class RemoteVault:
             ):
                 yield answer
             return
-        content = {"sql": text, "timeout_s": min(timeout_s or _QUERY_TIMEOUT_S_MAX, _QUERY_TIMEOUT_S_MAX)}
-        headers = {"Content-Type": "application/json", "Accept": _ARROW}
-        with self._connection.request(
-            "POST",
-            f"/databases/{quoted(database)}/query",
-            headers=headers,
-            body=json.dumps(content).encode(),
-            timeout_s=None,
-        ) as answered:
-            try:
-                stream = _Stream(answered)
-                reader = pa.ipc.open_stream(stream)
-            except (pa.ArrowInvalid, OSError):
-                raise unexpected(self._connection.url) from None
-            yield Answer(reader.schema, self._batches(reader, stream))
+        with answer_of(self._connection, database, text, timeout_s=timeout_s) as answer:
+            yield answer
 
     def export(
         self,
@@ -356,20 +332,6 @@ class RemoteVault:
             opened = stack.enter_context(open_backup(source, password=password))
             yield stack.enter_context(OpenDatabase.of_container(opened.container))
 
-    def _batches(self, reader: Any, stream: _Stream) -> Iterator[pa.RecordBatch]:
-        while True:
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                # Without its mark it was cut between two batches, which Arrow takes for the end.
-                if not stream.has_end_mark:
-                    raise broken_off(self._connection.url, EOFError()) from None
-                return
-            except (pa.ArrowInvalid, OSError, http.client.HTTPException) as error:
-                # The server cannot say why once rows are on their way; its log does.
-                raise broken_off(self._connection.url, error) from None
-            yield batch
-
     def _job(self, path: str, options: Mapping[str, object], progress: Callable[[Progress], None] | None) -> Any:
         return result_of_job(self._connection, "POST", path, options, progress)
 
@@ -382,23 +344,3 @@ class RemoteVault:
 
     def _built(self, kind: type[_Result], document: Any) -> _Result:
         return built(kind, document, self._connection.url)
-
-
-class _Stream:
-    """An answer as the file that Arrow reads from."""
-
-    closed = False
-
-    def __init__(self, answer: HttpAnswer) -> None:
-        self._answer = answer
-        self._tail = b""
-
-    def read(self, byte_count: int = -1) -> bytes:
-        data = self._answer.read(byte_count)
-        self._tail = (self._tail + data[-len(_END_MARK) :])[-len(_END_MARK) :]
-        return data
-
-    @property
-    def has_end_mark(self) -> bool:
-        """Whether what was read last is the mark that stands behind the last batch."""
-        return self._tail == _END_MARK
