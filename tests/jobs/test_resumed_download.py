@@ -75,13 +75,22 @@ def read_blocks(stored, folder: Path, count: int) -> None:
     with begun(stored, folder) as download:
         for index in range(count):
             download.read_at(index * BLOCK, BLOCK)
+    wait_for_fetching()
+
+
+def wait_for_fetching() -> None:
+    """What is on its way when a download is closed still comes."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("read-ahead"):
+            thread.join(20)
+            assert not thread.is_alive()
 
 
 def test_what_was_read_is_not_fetched_again(tmp_path, stored):
     read_blocks(stored, tmp_path / "d", 8)
     first = set(stored.offsets)
     assert {index * BLOCK for index in range(8)} <= first
-    wait_until_kept(tmp_path / "d", len(first))
+    assert len(kept(tmp_path / "d")) == len(first)
     stored.offsets.clear()
     with begun(stored, tmp_path / "d") as download:
         assert download.read_at(0, len(BODY)) == BODY
@@ -93,14 +102,6 @@ def test_what_was_read_is_not_fetched_again(tmp_path, stored):
         assert not download.discard()
         assert download.read_at(3, len(BODY) - 3) == BODY[3:]
     assert list((tmp_path / "d").iterdir()) == []
-
-
-def wait_until_kept(folder: Path, count: int) -> None:
-    """What is on its way when a download is closed still comes."""
-    ends = time.monotonic() + 10
-    while len(kept(folder)) < count and time.monotonic() < ends:
-        time.sleep(0.001)
-    assert len(kept(folder)) == count
 
 
 def test_a_block_that_was_damaged_or_cut_is_fetched_again(tmp_path, stored):
@@ -351,9 +352,7 @@ def test_a_wrong_password_costs_no_second_download(tmp_path, container, proxy, l
         with pytest.raises(PasswordWrongError):
             restore_database(vault.own_folder, store, "shop.abf", password="wrong")
         # What was on its way is cut off and fetched again; what had arrived is not.
-        for thread in threading.enumerate():
-            if thread.name.startswith("read-ahead"):
-                thread.join(20)
+        wait_for_fetching()
         here = {path.name for path in kept(tmp_path / "data" / "downloads")}
         assert here
         before = len(fetched(proxy))
