@@ -13,10 +13,9 @@ import pytest
 from tabvault.errors import JobCancelledError
 from tabvault.sources.definition import SourceDefinition, SourceKind
 from tabvault.sources.opening import open_source
+from waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tabvault.sources.source import Source
 
 ROW_COUNT = 300_000
@@ -34,13 +33,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 def threads_of_sources() -> int:
     return sum(thread.name.startswith("tabvault-source") for thread in threading.enumerate())
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_cancelled_at_any_moment_whoever_takes_rows_has_all_of_them_or_an_error(source: Source) -> None:
@@ -77,7 +69,7 @@ def test_nothing_is_left_running_however_rows_are_left(source: Source) -> None:
     with pytest.raises(ZeroDivisionError), source.read(QUERY, batch_row_count=1024) as rows:
         next(iter(rows)).num_rows / 0
     source.read(QUERY)
-    wait_until(lambda: threads_of_sources() == 0)
+    eventually(lambda: threads_of_sources() == 0, within_s=5)
 
 
 def test_few_batches_are_read_ahead_of_whoever_takes_them(source: Source) -> None:

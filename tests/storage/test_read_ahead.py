@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,7 @@ from tabvault.errors import StoreUnavailableError
 from tabvault.formats.byte_source import MemorySource
 from tabvault.storage.remote import read_ahead
 from tabvault.storage.remote.read_ahead import AHEAD_COUNT_MAX, HELD_COUNT_MAX, ReadAhead, blocks
+from waiting import eventually
 
 
 class Fetches:
@@ -129,3 +131,11 @@ def test_a_source_of_which_the_beginning_was_enough_is_left_alone(monkeypatch):
         next(some)
     some.close()
     assert len(source.offsets) <= 3 + AHEAD_COUNT_MAX
+
+
+def test_a_block_that_was_handed_over_is_not_kept(monkeypatch):
+    monkeypatch.setattr(read_ahead, "BLOCK_BYTE_COUNT", 10)
+    some = blocks(Ranges(bytes(200)))
+    taken = [weakref.ref(next(some)) for _ in range(15)]
+    eventually(lambda: all(block() is None for block in taken))
+    assert len(list(some)) == 5

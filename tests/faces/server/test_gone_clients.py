@@ -19,6 +19,7 @@ from tabvault.faces.server.waiting_client import WaitingClient
 from tabvault.jobs.creation import create_database
 from tabvault.model.tmsl.parse import object_tree
 from tabvault.sources.data_source import parse_definition
+from waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,15 +105,6 @@ def held(postgresql: PostgreSqlServer) -> Iterator[tuple[Callable[[], None], Cal
             lambda: connection.execute(f"SELECT pg_advisory_unlock({HELD})"),
         )
         connection.execute("SELECT pg_advisory_unlock_all()")
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(round(PATIENCE_S / 0.02)):
-        if holds():
-            return
-        waited.wait(0.02)
-    raise AssertionError("it did not come true")
 
 
 def sent(server: LocalServer, path: str, body: bytes, *headers: str, version: str = "1.1") -> socket.socket:
@@ -257,13 +249,17 @@ def begun_batch(server: LocalServer) -> tuple[str, bytes]:
     return session_id, wire.in_session(session_id, wire.engine("Batch", questions))
 
 
+def obeyed(server: LocalServer, command: bytes) -> None:
+    told = server.client().post("/xmla", content=command, headers={"Content-Type": "text/xml"})
+    assert wire.Answer(told.status_code, told.headers, told.content).fault is None
+
+
 def test_a_cancel_stops_all_questions_of_a_batch(local: LocalServer, sleeping: Callable[[int], None]) -> None:
     session_id, batch = begun_batch(local)
     with execute(local, batch) as connection:
         sleeping(3)
         cancel = wire.execute(wire.engine("Cancel", f"<SessionID>{session_id}</SessionID>"))
-        told = local.client().post("/xmla", content=cancel, headers={"Content-Type": "text/xml"})
-        assert wire.Answer(told.status_code, told.headers, told.content).fault is None
+        obeyed(local, cancel)
         sleeping(0)
         assert b"Cancelled by a Cancel command." in envelope(connection)
     eventually(lambda: is_idle(local))
@@ -333,8 +329,7 @@ def test_the_questions_of_a_session_are_cancelled_when_it_ends(
             local.service.pausing.resume()
         else:
             end = wire.in_session(session_id, "<Statement/>", name="EndSession")
-            told = local.client().post("/xmla", content=end, headers={"Content-Type": "text/xml"})
-            assert wire.Answer(told.status_code, told.headers, told.content).fault is None
+            obeyed(local, end)
         sleeping(0)
         assert b"its session has ended" in envelope(connection)
     eventually(lambda: is_idle(local))

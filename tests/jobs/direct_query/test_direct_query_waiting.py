@@ -16,6 +16,7 @@ from live_models import column, live_database, m_partition, query_partition, tab
 
 from tabvault.engine.sql import query_sql
 from tabvault.errors import JobCancelledError, QueryError
+from waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,15 +76,6 @@ def assert_nobody_waits(server: PostgreSqlServer) -> None:
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tabvault' AND wait_event_type = 'Lock'"
     with server.connect() as connection:
         eventually(lambda: connection.execute(query).fetchall() == [(0,)])
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(round(PATIENCE_S / 0.05)):
-        if holds():
-            return
-        waited.wait(0.05)
-    raise AssertionError("it did not come true")
 
 
 def ended(call: Callable[[], Any]) -> list[BaseException]:

@@ -27,6 +27,7 @@ from tabvault.jobs.runner.runner import JobRunner
 from tabvault.storage.server_state.job import Job, JobFailure, JobState
 from tabvault.storage.server_state.job_records import JobRecords
 from tabvault.testing.faults import CallCounter
+from waiting import eventually
 
 if TYPE_CHECKING:
     from tabvault.jobs.runner.context import JobContext
@@ -106,13 +107,6 @@ def desk(records):
         yield Desk(runner)
 
 
-def eventually(condition) -> None:
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.002)
-
-
 @dataclass(frozen=True)
 class Answer:
     file: str
@@ -176,16 +170,16 @@ def test_two_work_at_a_time_and_the_others_in_the_order_of_asking(desk):
 
     jobs = [desk.submit(work(number)) for number in range(3)]
     waiter = threading.Thread(target=desk.run, args=(work(3),))
-    eventually(lambda: len(order) == 2)
+    eventually(lambda: len(order) == 2, within_s=WAIT_S)
     waiter.start()
-    eventually(lambda: len(desk.runner.active()) == 4)
+    eventually(lambda: len(desk.runner.active()) == 4, within_s=WAIT_S)
     jobs.append(desk.submit(work(4)))
     assert sorted(order) == [0, 1]
     states = [job.state for job in desk.runner.active()]
     assert states == [JobState.RUNNING] * 2 + [JobState.QUEUED] * 3
     for number in range(5):
         # One at a time: two that begin together would write themselves down in either order.
-        eventually(lambda: len(order) == min(number + 2, 5))  # noqa: B023 - called here and now
+        eventually(lambda: len(order) == min(number + 2, 5), within_s=WAIT_S)  # noqa: B023 - called here and now
         assert gates[number].began.wait(WAIT_S)
         gates[number].may_end.set()
     waiter.join(WAIT_S)
@@ -285,7 +279,7 @@ def test_a_queued_job_is_cancelled_at_once_and_never_works(desk):
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    eventually(lambda: len(desk.runner.active()) == 4)
+    eventually(lambda: len(desk.runner.active()) == 4, within_s=WAIT_S)
     assert desk.runner.cancel(queued.id).state is JobState.CANCELLED
     (waiting,) = desk.runner.list(kind=JobKind.VERIFY)
     assert desk.runner.cancel(waiting.id).state is JobState.CANCELLED
@@ -346,7 +340,7 @@ def test_jobs_are_listed_as_they_are_now_latest_first(desk):
     done = desk.end_of(desk.submit(lambda _: 1, database="Sales"))
     first, second = desk.submit(gate, JobKind.RESTORE, "Sales"), desk.submit(gate, JobKind.RESTORE, "Other")
     queued = desk.submit(gate, JobKind.BACKUP, "sales")
-    eventually(lambda: [job.state for job in desk.runner.active()].count(JobState.RUNNING) == 2)
+    eventually(lambda: [job.state for job in desk.runner.active()].count(JobState.RUNNING) == 2, within_s=WAIT_S)
 
     def ids(**filters) -> list[str]:
         return [job.id for job in desk.runner.list(**filters)]
@@ -389,7 +383,7 @@ def test_drain_interrupts_what_does_not_end_in_time(desk):
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    eventually(lambda: len(desk.runner.active()) == 2)
+    eventually(lambda: len(desk.runner.active()) == 2, within_s=WAIT_S)
     assert desk.runner.drain(0.01) == ()
     waiter.join(WAIT_S)
     assert len(waited) == 1
@@ -402,7 +396,7 @@ def test_drain_names_a_job_that_does_not_stop_and_leaves_it_to_the_next_opening(
         runner = JobRunner(records)
         desk = Desk(runner)
         job = desk.submit(lambda _: may_end.wait(WAIT_S))
-        eventually(lambda: runner.get(job.id).state is JobState.RUNNING)
+        eventually(lambda: runner.get(job.id).state is JobState.RUNNING, within_s=WAIT_S)
         (stuck,) = runner.drain(0.0, stop_timeout_s=0.01)
         assert stuck.id == job.id
     with JobRecords.open(tmp_path) as records:
@@ -440,9 +434,9 @@ def test_a_listener_to_the_end_that_fails_changes_nothing(desk, caplog):
             work=lambda _: 1,
             on_end=fail,
         )
-    eventually(lambda: not desk.runner._known.tasks())
+    eventually(lambda: not desk.runner._known.tasks(), within_s=WAIT_S)
     assert desk.runner.get(job.id).state is JobState.SUCCEEDED
-    eventually(lambda: "mine" in caplog.text)
+    eventually(lambda: "mine" in caplog.text, within_s=WAIT_S)
 
 
 def make_faulty(records: JobRecords, counter: CallCounter, is_off: threading.Event) -> None:
@@ -478,7 +472,7 @@ def test_whichever_write_fails_no_job_works_unrecorded_and_no_turn_is_lost(tmp_p
             for ask in (desk.run, desk.submit, desk.run):
                 with contextlib.suppress(StoreUnavailableError):
                     ask(work, JobKind.BACKUP, "Sales")
-                eventually(lambda runner=runner: not runner._known.tasks())
+                eventually(lambda runner=runner: not runner._known.tasks(), within_s=WAIT_S)
             for job in desk.ended.values():
                 assert job.state is (JobState.SUCCEEDED if job.id in worked else JobState.FAILED)
                 assert runner.get(job.id) == job
@@ -546,7 +540,7 @@ def test_many_threads_ask_cancel_and_look_at_once(tmp_path):
             thread.start()
         for thread in threads:
             thread.join(WAIT_S)
-        eventually(lambda: not runner._known.tasks())
+        eventually(lambda: not runner._known.tasks(), within_s=WAIT_S)
         assert max(most) <= 3
         jobs = runner.list(limit=1000)
         assert {job.id: job for job in jobs} == desk.ended

@@ -5,6 +5,8 @@ Who asks for blocks in their order has twice as many on their way each time, up 
 begins anew with none, so that looking into a file fetches little that nobody wants. At most :data:`HELD_COUNT_MAX`
 blocks are in memory, the ones used last and the ones on their way.
 
+Who wants all of them, once, in their order, has :func:`blocks`, which keeps none that it has handed over.
+
 A block that could not be fetched is an error for whoever asks for it, and is fetched again for whoever asks then.
 """
 

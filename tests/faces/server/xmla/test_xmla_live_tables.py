@@ -12,9 +12,10 @@ from faces.server.xmla import xmla_wire as wire
 from tabvault.jobs.creation import create_database
 from tabvault.model.tmsl.parse import object_tree
 from tabvault.sources.data_source import parse_definition
+from waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sources.postgresql import PostgreSqlServer
 
@@ -86,15 +87,6 @@ def local(postgresql: PostgreSqlServer, tmp_path_factory: pytest.TempPathFactory
             eventually(lambda finished=finished: finished() == "succeeded")
         yield server
     postgresql.execute("DROP VIEW dq_slow")
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(round(PATIENCE_S / 0.02)):
-        if holds():
-            return
-        waited.wait(0.02)
-    raise AssertionError("it did not come true")
 
 
 def xmla(server: LocalServer, body: bytes, user: tuple[str, str] = ADMINISTRATOR) -> wire.Answer:
